@@ -1,0 +1,317 @@
+//! A camera's URL: parsed once, printed without its credentials ever after.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use serde::{Serialize, Serializer};
+use url::Url;
+
+/// How to speak to the camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Scheme {
+    Rtsp,
+    Rtsps,
+    Http,
+    Https,
+    V4l2,
+}
+
+impl Scheme {
+    /// Every scheme, as written in a URL.
+    pub const ALL: [(&'static str, Scheme); 5] = [
+        ("rtsp", Scheme::Rtsp),
+        ("rtsps", Scheme::Rtsps),
+        ("http", Scheme::Http),
+        ("https", Scheme::Https),
+        ("v4l2", Scheme::V4l2),
+    ];
+
+    /// Whether the connection is encrypted.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Scheme::Rtsps | Scheme::Https)
+    }
+
+    /// The port where none is written; 0 for local cameras. RFC 7826, section 4.2, gives 322 to rtsps.
+    fn default_port(self) -> u16 {
+        match self {
+            Scheme::Rtsp => 554,
+            Scheme::Rtsps => 322,
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+            Scheme::V4l2 => 0,
+        }
+    }
+}
+
+/// A user name and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Percent-decoded.
+    pub username: String,
+    /// Percent-decoded.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(***)")
+    }
+}
+
+/// A camera's URL. `Display`, `Debug` and `Serialize` give it with `***` for credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CameraUrl {
+    scheme: Scheme,
+    /// Without credentials. For V4L2: `v4l2:///dev/…`.
+    bare: Url,
+    credentials: Option<Credentials>,
+}
+
+impl CameraUrl {
+    /// Reads a URL that a person wrote.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and what to write; it never quotes credentials.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let schemes = || Scheme::ALL.map(|(name, _)| name).join(", ");
+        let Some((name, _)) = text.split_once("://") else {
+            return Err(format!(
+                "a camera's URL starts with one of {}, followed by `://`, for instance rtsp://192.168.1.20/stream1",
+                schemes()
+            ));
+        };
+        let name = name.to_ascii_lowercase();
+        let Some((_, scheme)) = Scheme::ALL.into_iter().find(|(known, _)| *known == name) else {
+            return Err(format!("`{name}://` is no camera's scheme; use one of {}", schemes()));
+        };
+        let mut bare = parse_lenient(text)
+            .map_err(|e| format!("this is no URL ({e}); write it like {name}://user:password@192.168.1.20/path"))?;
+        if scheme == Scheme::V4l2 {
+            if bare.host_str().is_some_and(|h| !h.is_empty()) || !bare.path().starts_with("/dev/") {
+                return Err("a local camera is written v4l2:///dev/video0 or v4l2:///dev/v4l/by-id/…".into());
+            }
+        } else if bare.host_str().is_none_or(str::is_empty) {
+            return Err(format!("the host is missing; write it like {name}://192.168.1.20/path"));
+        }
+        if bare.port() == Some(0) {
+            return Err("port 0 cannot be connected to; ports go from 1 to 65535".into());
+        }
+        let decode = |s: &str| percent_decode_str(s).decode_utf8_lossy().into_owned();
+        let credentials = (!bare.username().is_empty() || bare.password().is_some()).then(|| Credentials {
+            username: decode(bare.username()),
+            password: decode(bare.password().unwrap_or_default()),
+        });
+        // Neither can fail: the URL has a host (checked above), or has no credentials at all.
+        let _ = bare.set_username("");
+        let _ = bare.set_password(None);
+        Ok(Self { scheme, bare, credentials })
+    }
+
+    /// How to speak to it.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host as written, IPv6 without brackets; empty for local cameras.
+    pub fn host(&self) -> &str {
+        self.bare.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, the scheme's own where none is written.
+    pub fn port(&self) -> u16 {
+        self.bare.port().unwrap_or(self.scheme.default_port())
+    }
+
+    /// Path and query, for instance `/stream1?channel=2`.
+    pub fn path_and_query(&self) -> String {
+        match self.bare.query() {
+            Some(query) => format!("{}?{query}", self.bare.path()),
+            None => self.bare.path().to_owned(),
+        }
+    }
+
+    /// The URL without its credentials.
+    pub fn bare(&self) -> &Url {
+        &self.bare
+    }
+
+    /// User name and password, if the URL holds any.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// The device node of a local camera.
+    pub fn device(&self) -> Option<PathBuf> {
+        (self.scheme == Scheme::V4l2)
+            .then(|| PathBuf::from(percent_decode_str(self.bare.path()).decode_utf8_lossy().into_owned()))
+    }
+}
+
+/// People paste passwords with `@`, `/`, `#` and `?` in them. Where the text does not parse as it stands,
+/// or the host would swallow part of a password, the user-info is taken to end at the last `@` before the
+/// host, and what is in it is percent-encoded.
+fn parse_lenient(text: &str) -> Result<Url, url::ParseError> {
+    let (scheme, rest) = text.split_once("://").unwrap_or((text, ""));
+    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let plain = Url::parse(text);
+    // An `@` after the first slash belongs to a password only if the part before it cannot be a host.
+    let at_in_path = rest[authority_end..].contains('@') && !rest[..authority_end].contains('@');
+    if plain.is_ok() && !at_in_path {
+        return plain;
+    }
+    let Some(at) = rest.rfind('@') else { return plain };
+    let (user_info, host_and_path) = (&rest[..at], &rest[at + 1..]);
+    let Some((user, password)) = user_info.split_once(':') else { return plain };
+    if user.contains(['/', '?', '#']) {
+        return plain; // rtsp://host/path/user:x@y is a path
+    }
+    // `host:8080/a@b`: the "password" would start with a port number and a slash.
+    let port_like = password
+        .find(['/', '?', '#'])
+        .is_some_and(|end| end > 0 && password[..end].bytes().all(|b| b.is_ascii_digit()) && plain.is_ok());
+    if port_like {
+        return plain;
+    }
+    let encode = |s: &str| percent_encoding::utf8_percent_encode(s, percent_encoding::NON_ALPHANUMERIC).to_string();
+    Url::parse(&format!("{scheme}://{}:{}@{host_and_path}", encode(user), encode(password)))
+}
+
+impl fmt::Display for CameraUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare = mask_query(self.bare.as_str());
+        match (&self.credentials, bare.split_once("://")) {
+            (Some(_), Some((scheme, rest))) => write!(f, "{scheme}://***:***@{rest}"),
+            _ => f.write_str(&bare),
+        }
+    }
+}
+
+impl fmt::Debug for CameraUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for CameraUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Query parameters that cameras take credentials in (Reolink `user=&password=`, Foscam `usr=&pwd=`,
+/// Vivotek and others `token=`), and userless ones that hold secrets.
+const SECRET_PARAMETERS: [&str; 14] = [
+    "password", "passwd", "pass", "pwd", "pw", "psw", "loginpas", "token", "auth", "key", "secret", "user", "usr",
+    "loginuse",
+];
+
+/// `?user=admin&password=x` becomes `?user=***&password=***`.
+fn mask_query(url: &str) -> Cow<'_, str> {
+    let Some((front, query)) = url.split_once('?') else { return Cow::Borrowed(url) };
+    let masked: Vec<Cow<'_, str>> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if is_secret(name) => Cow::Owned(format!("{name}=***")),
+            _ => Cow::Borrowed(pair),
+        })
+        .collect();
+    Cow::Owned(format!("{front}?{}", masked.join("&")))
+}
+
+fn is_secret(parameter: &str) -> bool {
+    let name = parameter.to_ascii_lowercase();
+    SECRET_PARAMETERS.contains(&name.as_str()) || name.contains("passw") || name.contains("token")
+}
+
+/// Replaces the credentials of every URL quoted in `text` by `***`: for messages that come from a
+/// library or a peer and may quote a URL.
+pub fn mask(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://") {
+        let (front, after) = rest.split_at(start + 3);
+        out.push_str(front);
+        let end =
+            after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')).unwrap_or(after.len());
+        let (url, tail) = after.split_at(end);
+        let path_start = url.find(['/', '?']).unwrap_or(url.len());
+        // A password may hold a slash, so an `@` anywhere in front of the query masks all before it.
+        let user_info_end = url[..url.find('?').unwrap_or(url.len())].rfind('@').or(url[..path_start].rfind('@'));
+        match user_info_end {
+            Some(at) => {
+                out.push_str("***:***@");
+                out.push_str(&mask_query(&url[at + 1..]));
+            }
+            None => out.push_str(&mask_query(url)),
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_kept_apart_and_never_printed() {
+        let url = CameraUrl::parse("rtsp://admin:s3cr%40t@192.168.1.1/stream1?channel=2").unwrap();
+        assert_eq!(url.credentials().unwrap().password, "s3cr@t");
+        assert_eq!(url.to_string(), "rtsp://***:***@192.168.1.1/stream1?channel=2");
+        assert!(!format!("{url:?}").contains("s3cr"));
+        assert_eq!((url.port(), url.path_and_query().as_str()), (554, "/stream1?channel=2"));
+    }
+
+    #[test]
+    fn a_password_with_special_characters_is_understood_as_pasted() {
+        for (text, password) in [
+            ("rtsp://admin:p@ss@10.0.0.5:8554/live", "p@ss"),
+            ("rtsp://admin:p/ss#1?@10.0.0.5:8554/live", "p/ss#1?"),
+            ("rtsp://admin:100%@10.0.0.5:8554/live", "100%"),
+        ] {
+            let url = CameraUrl::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(url.credentials().unwrap().password, password, "{text}");
+            assert_eq!((url.host(), url.port()), ("10.0.0.5", 8554), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_at_sign_in_a_path_is_no_password() {
+        let url = CameraUrl::parse("http://10.0.0.5:8080/cam@home/live").unwrap();
+        assert!(url.credentials().is_none());
+        assert_eq!(url.to_string(), "http://10.0.0.5:8080/cam@home/live");
+    }
+
+    #[test]
+    fn secrets_in_the_query_are_masked() {
+        let url = CameraUrl::parse("http://cam/cgi?cmd=Snap&user=admin&password=geheim").unwrap();
+        assert_eq!(url.to_string(), "http://cam/cgi?cmd=Snap&user=***&password=***");
+        assert_eq!(
+            mask("no answer from rtsp://a:b/c@h/x?pwd=1 and \"http://u@h\"."),
+            "no answer from rtsp://***:***@h/x?pwd=*** and \"http://***:***@h\"."
+        );
+    }
+
+    #[test]
+    fn what_is_no_cameras_url_is_refused_with_what_to_write() {
+        for (text, expected) in [
+            ("192.168.1.1", "starts with one of rtsp"),
+            ("file:///etc/passwd", "no camera's scheme"),
+            ("rtsp://", "host is missing"),
+            ("http:///x", ""),
+            ("v4l2:///etc/passwd", "v4l2:///dev/video0"),
+            ("rtsp://cam:0/", "port 0"),
+        ] {
+            match CameraUrl::parse(text) {
+                Err(e) => assert!(e.contains(expected), "{text}: {e}"),
+                // The URL standard reads http:///x as http://x.
+                Ok(url) => assert_eq!((text, url.host()), ("http:///x", "x")),
+            }
+        }
+    }
+}

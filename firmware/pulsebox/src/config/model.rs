@@ -1,0 +1,231 @@
+//! What `pulsebox.yaml` says, with every default. Units are in the names.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::camera::{CameraUrl, Codec, Target, Transport};
+
+/// A whole configuration, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Seconds between checks of a camera that does not say its own, 5 to 86400. Default 15.
+    pub heartbeat: Duration,
+    /// IANA name, for instance `Asia/Kolkata`; day roll-ups end at its midnight. Default UTC.
+    pub timezone: jiff::tz::TimeZone,
+    /// How many checks may run at once, 1 to 500. Default 32.
+    pub checks_at_once: usize,
+    /// The cameras (`streams:` in the file), ids unique.
+    pub cameras: Vec<CameraConfig>,
+    /// MQTT, read and kept; spoken by a later room.
+    pub mqtt: Mqtt,
+    /// LED lines.
+    pub leds: Leds,
+    /// The page.
+    pub web: Web,
+    /// How long rows are kept.
+    pub history: HistoryConfig,
+    /// MediaMTX servers to poll.
+    pub mediamtx: Vec<MediaMtx>,
+}
+
+/// One camera.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameraConfig {
+    /// Stable key in API, MQTT and history: `[a-z0-9_-]{1,64}`. Made from `name` unless given.
+    pub id: String,
+    /// As people call it, 1 to 100 characters.
+    pub name: String,
+    /// Where it is, with credentials.
+    pub url: CameraUrl,
+    /// RTSP over TCP or UDP. Default TCP.
+    pub transport: Transport,
+    /// Take any TLS certificate. Default false.
+    pub tls_insecure: bool,
+    /// Time between checks, 5 s to 86400 s. Default: the file's.
+    pub heartbeat: Duration,
+    /// The deadline of one check, 1 s to 120 s. Default 15 s: a key frame every 10 s is common.
+    pub timeout: Duration,
+    /// What the stream must be.
+    pub expect: Expect,
+    /// When to call it down.
+    pub alarm: Alarm,
+    /// Its own LED: a GPIO line of the header's chip.
+    pub led: Option<u32>,
+    /// Configured, but not checked. Default false.
+    pub paused: bool,
+}
+
+impl CameraConfig {
+    /// What the camera room needs to open it.
+    pub fn target(&self) -> Target {
+        Target { url: self.url.clone(), transport: self.transport, tls_insecure: self.tls_insecure }
+    }
+}
+
+/// `expect:`; what is not given is learnt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expect {
+    /// Frames a second; below it the verdict is `low_fps`.
+    pub min_fps: Option<f32>,
+    /// Else `changed`.
+    pub codec: Option<Codec>,
+    /// Pixels; else `changed`.
+    pub width: Option<u32>,
+    /// Pixels; else `changed`.
+    pub height: Option<u32>,
+}
+
+/// `alarm:`; thresholds with their units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alarm {
+    /// Failed checks in a row before a camera is down, 1 to 100. Default 2.
+    pub failures: u32,
+    /// The same picture at this many checks in a row is `frozen`, 2 to 1000; 0: never. Default 3.
+    pub frozen_checks: u32,
+    /// How much of the picture may differ and still be the same picture (a clock that ticks over it),
+    /// percent of its area, 0 to 50. Default 5.
+    pub frozen_area_percent: f32,
+    /// Judge black pictures. Default true.
+    pub black: bool,
+    /// A picture is black when 98 % of it is darker than this, luma 0 to 255. Default 32.
+    pub black_luma: u8,
+    /// Judge covered lenses. Default true.
+    pub covered: bool,
+    /// A picture has no detail when this is not reached, 0 to 255; see `picture::judge`. Default 4.
+    pub covered_detail: f32,
+    /// The first packet later than this is `slow`, seconds. Default 3.
+    pub slow: Duration,
+    /// More lost packets than this is `packet_loss`, percent. Default 2.
+    pub loss_percent: f32,
+    /// Judge `changed`. Default true.
+    pub changed: bool,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self {
+            failures: 2,
+            frozen_checks: 3,
+            frozen_area_percent: 5.0,
+            black: true,
+            black_luma: 32,
+            covered: true,
+            covered_detail: 4.0,
+            slow: Duration::from_secs(3),
+            loss_percent: 2.0,
+            changed: true,
+        }
+    }
+}
+
+/// `mqtt:` as StreamPulse writes it.
+#[derive(Clone, PartialEq)]
+#[allow(missing_docs)] // the keys of the file, explained in docs/configuration.md
+pub struct Mqtt {
+    pub enabled: bool,
+    pub host: String,
+    pub port: u16,
+    pub ws_port: u16,
+    pub tls_port: u16,
+    pub tls_ws_port: u16,
+    pub use_tls: bool,
+    pub use_websocket: bool,
+    pub tls_insecure: bool,
+    pub username: String,
+    pub password: String,
+    pub client_id: String,
+    pub topic: String,
+    pub qos: u8,
+    pub retain: bool,
+    pub interval: Duration,
+    pub home_assistant: HomeAssistant,
+}
+
+impl std::fmt::Debug for Mqtt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mqtt").field("enabled", &self.enabled).field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            host: String::new(),
+            port: 1883,
+            ws_port: 8083,
+            tls_port: 8883,
+            tls_ws_port: 8084,
+            use_tls: false,
+            use_websocket: false,
+            tls_insecure: false,
+            username: String::new(),
+            password: String::new(),
+            client_id: String::new(),
+            topic: "streampulse/status".into(),
+            qos: 1,
+            retain: true,
+            interval: Duration::from_secs(15),
+            home_assistant: HomeAssistant { enabled: true, discovery_prefix: "homeassistant".into() },
+        }
+    }
+}
+
+/// `mqtt: home_assistant:`.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct HomeAssistant {
+    pub enabled: bool,
+    pub discovery_prefix: String,
+}
+
+/// `leds:`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Leds {
+    /// GPIO line of the header.
+    pub green: Option<u32>,
+    /// GPIO line of the header.
+    pub red: Option<u32>,
+    /// Use the Pi's own LED. Default false here, true in the image's file.
+    pub act: bool,
+    /// `22:00-07:00`: start and end in the configured time zone.
+    pub quiet_hours: Option<(jiff::civil::Time, jiff::civil::Time)>,
+}
+
+/// `web:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Web {
+    /// Address and port. Default 127.0.0.1:8080. Until sign-in exists the page is bound to loopback
+    /// whatever address stands here, and says so in the log.
+    pub listen: SocketAddr,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+/// `history:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryConfig {
+    /// Days each single check is kept, 1 to 365. Default 14.
+    pub checks_days: u32,
+    /// Days the hour roll-ups are kept, 1 to 3660. Default 400. Day roll-ups and incidents stay.
+    pub hours_days: u32,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { checks_days: 14, hours_days: 400 }
+    }
+}
+
+/// One entry of `mediamtx:`.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct MediaMtx {
+    pub name: String,
+    pub url: url::Url,
+    pub interval: Duration,
+}

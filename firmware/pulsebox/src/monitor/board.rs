@@ -1,0 +1,275 @@
+//! The board: what is known of every camera and of the box now, and what just happened.
+//!
+//! One `watch` channel holds "what is" ([`Snapshot`]), one `broadcast` channel tells "what just
+//! happened" ([`Event`]). The monitor is the only writer for cameras; `host` writes the box's part.
+//! History, web and all later rooms only read. Cost: changing one camera replaces one `Arc` under the
+//! watch's lock, held for microseconds; a reader that lags loses events (it is told how many) and
+//! recovers from the snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
+
+use crate::camera::{RungTime, StreamInfo, Verdict};
+
+/// Events kept for readers that are behind.
+pub const EVENTS_KEPT: usize = 4096;
+
+/// How many checks a camera's status remembers for the bars on the page.
+pub const RECENT_KEPT: usize = 50;
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// When the check began.
+    pub at: Timestamp,
+    /// What it says.
+    pub verdict: Verdict,
+    /// One sentence for a person, no credentials: what happened, then what to do.
+    pub message: String,
+    /// The rungs reached, in climbing order, each with its own time.
+    pub rungs: Vec<RungTime>,
+    /// Milliseconds the whole check took.
+    pub ms: f64,
+    /// Milliseconds from the start to the first packet, where one came.
+    pub first_packet_ms: Option<f64>,
+    /// Milliseconds from the start to the first key frame, where one came.
+    pub first_frame_ms: Option<f64>,
+    /// What is sent.
+    pub stream: StreamInfo,
+    /// False where the picture was not decoded (H.265, interlaced H.264) and so not judged for black
+    /// and covered.
+    pub decoded: bool,
+}
+
+/// A camera's state: verdicts after thresholds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum State {
+    // The numbers are stored in the history: never reuse or renumber one.
+    Up = 0,
+    Degraded = 1,
+    Down = 2,
+    #[default]
+    Unknown = 3,
+    Paused = 4,
+}
+
+impl State {
+    /// All, at their numbers.
+    pub const ALL: [State; 5] = [State::Up, State::Degraded, State::Down, State::Unknown, State::Paused];
+
+    /// `up`, `degraded`, `down`, `unknown` or `paused`.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Up => "up",
+            State::Degraded => "degraded",
+            State::Down => "down",
+            State::Unknown => "unknown",
+            State::Paused => "paused",
+        }
+    }
+}
+
+/// One stretch of `down` or `degraded`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Unique on this box for ever: the opening time in microseconds since 1970, made unique by adding one.
+    pub id: i64,
+    /// The camera's id.
+    pub camera: String,
+    /// `down` or `degraded`.
+    pub state: State,
+    /// The first verdict of the stretch.
+    pub verdict: Verdict,
+    /// The first report's message.
+    pub message: String,
+    /// When the first failed check of the stretch began (not when the threshold was passed).
+    pub from: Timestamp,
+    /// When the first good check began; none while open.
+    pub to: Option<Timestamp>,
+}
+
+/// The last good picture.
+#[derive(Clone, Debug)]
+pub struct Thumbnail {
+    /// A JPEG, 640 px wide at most.
+    pub jpeg: Bytes,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Distinct for distinct pictures.
+    pub etag: u64,
+}
+
+/// One bar on the page.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Recent {
+    /// When the check began.
+    pub at: Timestamp,
+    /// What it said.
+    pub verdict: Verdict,
+    /// Milliseconds to the first packet, or the whole check's where none came.
+    pub ms: f64,
+}
+
+/// All that is known of one camera.
+#[derive(Clone, Debug)]
+pub struct CameraStatus {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its URL, masked.
+    pub url: String,
+    /// Seconds between checks.
+    pub heartbeat_seconds: u64,
+    /// What it is now.
+    pub state: State,
+    /// Since when it is that.
+    pub since: Timestamp,
+    /// The last check.
+    pub last: Option<Arc<Report>>,
+    /// The last 50 checks, oldest first.
+    pub recent: Arc<[Recent]>,
+    /// The open incident.
+    pub incident: Option<Arc<Incident>>,
+    /// The last good picture.
+    pub thumbnail: Option<Arc<Thumbnail>>,
+    /// Failed checks in a row.
+    pub failures: u32,
+    /// When the next check is due.
+    pub next_check: Option<Timestamp>,
+}
+
+/// What the box knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct BoxStatus {
+    /// False while no link or no address: cameras are then `blind`.
+    pub network: bool,
+    /// Why the history is not written to disk, if so; checks go on from memory.
+    pub storage_fault: Option<String>,
+    /// Why the file on disk is not the configuration in force, if so.
+    pub config_fault: Option<String>,
+    /// Bytes that this process caused to be written to disk since it started.
+    pub bytes_written: u64,
+}
+
+/// What is.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// By id, in the configuration's order through `order`.
+    pub cameras: BTreeMap<String, Arc<CameraStatus>>,
+    /// Ids as the configuration lists them.
+    pub order: Arc<[String]>,
+    /// The box.
+    pub host: BoxStatus,
+}
+
+impl Snapshot {
+    /// The cameras in the configuration's order.
+    pub fn in_order(&self) -> impl Iterator<Item = &Arc<CameraStatus>> {
+        self.order.iter().filter_map(|id| self.cameras.get(id))
+    }
+}
+
+/// What just happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A check ended.
+    Checked {
+        /// Which camera.
+        camera: String,
+        /// What it found.
+        report: Arc<Report>,
+        /// The camera's state after this check.
+        state: State,
+    },
+    /// A camera's state changed. Also sent once as each camera is first put on the board.
+    StateChanged {
+        /// Which camera.
+        camera: String,
+        /// From.
+        from: State,
+        /// To.
+        to: State,
+        /// When the new state began.
+        at: Timestamp,
+    },
+    /// An incident began.
+    IncidentOpened(Arc<Incident>),
+    /// An incident ended; `to` is set.
+    IncidentClosed(Arc<Incident>),
+    /// The list of cameras changed (added, removed, renamed).
+    CamerasChanged,
+    /// The box's own status changed.
+    HostChanged,
+}
+
+/// The board itself. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Board {
+    what_is: Arc<watch::Sender<Snapshot>>,
+    happened: broadcast::Sender<Event>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            what_is: Arc::new(watch::Sender::new(Snapshot::default())),
+            happened: broadcast::Sender::new(EVENTS_KEPT),
+        }
+    }
+}
+
+impl Board {
+    /// What is, borrowed: do not hold it across an await.
+    pub fn now(&self) -> watch::Ref<'_, Snapshot> {
+        self.what_is.borrow()
+    }
+
+    /// Wakes at each change of what is.
+    pub fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.what_is.subscribe()
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.happened.subscribe()
+    }
+
+    /// One camera's status.
+    pub fn camera(&self, id: &str) -> Option<Arc<CameraStatus>> {
+        self.now().cameras.get(id).cloned()
+    }
+
+    /// Changes what is, then tells what happened. For the monitor (cameras) and `host` (the box) only.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot), events: impl IntoIterator<Item = Event>) {
+        self.what_is.send_modify(change);
+        for event in events {
+            // No reader is no failure.
+            let _ = self.happened.send(event);
+        }
+    }
+
+    /// Changes the box's own status; tells it only where it differs.
+    pub fn change_host(&self, change: impl FnOnce(&mut BoxStatus)) {
+        let changed = self.what_is.send_if_modified(|snapshot| {
+            let before = snapshot.host.clone();
+            change(&mut snapshot.host);
+            before != snapshot.host
+        });
+        if changed {
+            let _ = self.happened.send(Event::HostChanged);
+        }
+    }
+}

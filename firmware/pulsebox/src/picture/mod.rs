@@ -1,0 +1,1 @@
+//! Decodes one key frame, judges it, and makes its thumbnail.
