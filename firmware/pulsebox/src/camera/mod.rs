@@ -3,7 +3,12 @@
 //! What is here: network cameras over RTSP and HTTP. Local cameras (V4L2) are named and refused with
 //! `unsupported` until their room is built.
 
+mod dial;
 pub mod fault;
+mod gate;
+mod http;
+mod multipart;
+mod rtsp;
 pub mod url;
 
 use std::sync::Arc;
@@ -12,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 pub use fault::{Fault, LADDER, Rung, Severity, Verdict};
 pub use url::CameraUrl;
@@ -115,13 +121,26 @@ pub struct Climb {
     started: Instant,
     rungs: Vec<RungTime>,
     on_rung: Option<OnRung>,
+    waiting: (Verdict, &'static str),
 }
 
 impl Climb {
     /// Starts the climb now.
     pub fn start(on_rung: Option<OnRung>) -> Self {
         let now = Instant::now();
-        Self { last: now, started: now, rungs: Vec::with_capacity(7), on_rung }
+        let waiting = (Verdict::Timeout, "the camera");
+        Self { last: now, started: now, rungs: Vec::with_capacity(7), on_rung, waiting }
+    }
+
+    /// Says what is being waited for, and what it is called if it does not come before the deadline.
+    pub fn waiting(&mut self, verdict: Verdict, for_what: &'static str) {
+        self.waiting = (verdict, for_what);
+    }
+
+    /// The fault of a climb that the deadline cut short.
+    pub fn out_of_time(&self) -> Fault {
+        let (verdict, for_what) = self.waiting;
+        Fault::new(verdict, format!("waited {:.1} s in all and in vain for {for_what}", self.elapsed().as_secs_f32()))
     }
 
     /// Notes that `rung` was reached now.
@@ -139,6 +158,12 @@ impl Climb {
         }
     }
 
+    /// Milliseconds from the start to the end of `rung`, if it was reached.
+    pub fn ms_to(&self, rung: Rung) -> Option<f64> {
+        let reached = self.rungs.iter().position(|r| r.rung == rung)?;
+        Some(self.rungs[..=reached].iter().map(|r| r.ms).sum())
+    }
+
     /// The rungs reached so far, in climbing order.
     pub fn rungs(&self) -> &[RungTime] {
         &self.rungs
@@ -147,5 +172,71 @@ impl Climb {
     /// How long the climb has taken so far.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+/// An open camera.
+///
+/// Dropping it says goodbye in the background (RTSP: TEARDOWN); the tasks that do so run on the tracker
+/// given to [`Session::open`].
+pub enum Session {
+    /// RTSP or RTSPS.
+    Rtsp(Box<rtsp::RtspSession>),
+    /// Multipart JPEG or a still over HTTP or HTTPS.
+    Http(Box<http::HttpSession>),
+}
+
+impl Session {
+    /// Opens the camera: resolves, connects, encrypts, describes and plays. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// The rung of the ladder that failed.
+    pub async fn open(target: &Target, climb: &mut Climb, goodbyes: &TaskTracker) -> Result<Self, Fault> {
+        match target.url.scheme() {
+            url::Scheme::Rtsp | url::Scheme::Rtsps => {
+                Ok(Self::Rtsp(Box::new(rtsp::RtspSession::open(target, climb, goodbyes).await?)))
+            }
+            url::Scheme::Http | url::Scheme::Https => {
+                Ok(Self::Http(Box::new(http::HttpSession::open(target, climb, goodbyes).await?)))
+            }
+            url::Scheme::V4l2 => {
+                Err(Fault::new(Verdict::Unsupported, "this version does not read local cameras (v4l2) yet"))
+            }
+        }
+    }
+
+    /// The next frame. Safe to cancel: no frame is lost.
+    ///
+    /// # Errors
+    /// The peer broke off, or broke the protocol.
+    pub async fn next(&mut self) -> Result<Frame, Fault> {
+        match self {
+            Self::Rtsp(session) => session.next().await,
+            Self::Http(session) => session.next().await,
+        }
+    }
+
+    /// When the first media packet came.
+    pub fn first_packet(&self) -> Option<Instant> {
+        match self {
+            Self::Rtsp(session) => session.first_packet(),
+            Self::Http(session) => session.first_packet(),
+        }
+    }
+
+    /// Media packets received; none where packets are not seen (HTTP).
+    pub fn packets(&self) -> Option<u64> {
+        match self {
+            Self::Rtsp(session) => Some(session.packets()),
+            Self::Http(_) => None,
+        }
+    }
+
+    /// False for a still picture: it has no frame rate.
+    pub fn is_stream(&self) -> bool {
+        match self {
+            Self::Rtsp(_) => true,
+            Self::Http(session) => session.is_stream(),
+        }
     }
 }
