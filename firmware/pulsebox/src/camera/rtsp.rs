@@ -14,11 +14,10 @@ use retina::client::{
 };
 use retina::codec::{CodecItem, FrameFormat};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 use super::dial::{Place, dial};
 use super::gate::{Gate, Meter};
-use super::{Climb, Codec, Fault, Frame, Rung, Target, Transport, Verdict};
+use super::{Climb, Codec, Fault, Frame, Goodbyes, Rung, Target, Transport, Verdict};
 
 /// A playing RTSP session.
 pub struct RtspSession {
@@ -30,7 +29,7 @@ pub struct RtspSession {
 
 impl RtspSession {
     /// Climbs to an accepted PLAY.
-    pub(super) async fn open(target: &Target, climb: &mut Climb, goodbyes: &TaskTracker) -> Result<Self, Fault> {
+    pub(super) async fn open(target: &Target, climb: &mut Climb, goodbyes: &Goodbyes) -> Result<Self, Fault> {
         let url = &target.url;
         let tls = url.scheme().is_tls().then_some(target.tls_insecure);
         let line = dial(Place { host: url.host(), port: url.port(), tls }, climb).await?;

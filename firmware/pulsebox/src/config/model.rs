@@ -56,6 +56,23 @@ pub struct CameraConfig {
 }
 
 impl CameraConfig {
+    /// A camera with every setting at its default; its name is its id.
+    pub fn new(id: &str, url: CameraUrl) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            url,
+            transport: Transport::Tcp,
+            tls_insecure: false,
+            heartbeat: Duration::from_secs(15),
+            timeout: Duration::from_secs(15),
+            expect: Expect::default(),
+            alarm: Alarm::default(),
+            led: None,
+            paused: false,
+        }
+    }
+
     /// What the camera room needs to open it.
     pub fn target(&self) -> Target {
         Target { url: self.url.clone(), transport: self.transport, tls_insecure: self.tls_insecure }
