@@ -117,9 +117,17 @@ pub(super) fn fields(node: &Node, section: &'static Section, problems: &mut Vec<
         ));
         return fields;
     };
-    let mut seen: Vec<(&str, Place)> = Vec::with_capacity(entries.len());
+    let mut seen: Vec<(&str, Place)> = Vec::new();
+    let mut meant: Vec<&str> = Vec::new();
     for (key, value) in entries {
-        let Some(name) = known(key, section, problems) else { continue };
+        let name = match known(key, section, problems) {
+            Known::Key(name) => name,
+            Known::Meant(name) => {
+                meant.push(name);
+                continue;
+            }
+            Known::No => continue,
+        };
         if let Some((_, first)) = seen.iter().find(|(other, _)| *other == name.name) {
             problems.push(Problem::new(
                 key.start,
@@ -138,7 +146,7 @@ pub(super) fn fields(node: &Node, section: &'static Section, problems: &mut Vec<
             fields.values.push((name.name, place, typed));
         }
     }
-    let given: Vec<&str> = seen.iter().map(|(name, _)| *name).collect();
+    let given: Vec<&str> = seen.iter().map(|(name, _)| *name).chain(meant).collect();
     lacking(&fields, section, &given, problems);
     fields
 }
@@ -167,15 +175,23 @@ fn lower_first(sentence: &str) -> String {
     chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-fn known(key: &Node, section: &'static Section, problems: &mut Vec<Problem>) -> Option<&'static Key> {
+/// What a written key is.
+enum Known {
+    Key(&'static Key),
+    /// Misspelt: this one is meant, and not missing as well.
+    Meant(&'static str),
+    No,
+}
+
+fn known(key: &Node, section: &'static Section, problems: &mut Vec<Problem>) -> Known {
     let Some(name) = key.text() else {
         problems.push(Problem::new(key.start, "a list or group stands where a key should", "write `key: value`"));
-        return None;
+        return Known::No;
     };
     if let Some(known) = section.key(name) {
-        return Some(known);
+        return Known::Key(known);
     }
-    let names: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
+    let meant = nearest(name, section.keys.iter().map(|key| key.name));
     let what = match quotable(name) {
         Some(name) => format!("there is no key `{name}`{}", at(section)),
         None => format!("there is no such key{}", at(section)),
@@ -184,15 +200,16 @@ fn known(key: &Node, section: &'static Section, problems: &mut Vec<Problem>) -> 
         "merge keys are not read: write the keys out".to_owned()
     } else if name.contains(yaml::is_smart_quote) {
         "type straight quotes, or none".to_owned()
-    } else if let Some(near) = nearest(name, names.iter().copied()) {
-        format!("did you mean `{near}`?")
+    } else if let Some(meant) = meant {
+        format!("did you mean `{meant}`?")
     } else if let Some(other) = elsewhere(name, section) {
         format!("`{name}` belongs {other}")
     } else {
+        let names: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
         format!("remove it; known here are {}", names.join(", "))
     };
     problems.push(Problem::new(key.start, what, advice));
-    None
+    meant.map_or(Known::No, Known::Meant)
 }
 
 fn at(section: &Section) -> String {

@@ -91,6 +91,7 @@ struct Open {
 
 #[derive(Default)]
 struct Tree {
+    text: Vec<char>,
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
@@ -99,7 +100,7 @@ struct Tree {
 
 /// Reads a text without byte-order mark. None: the text holds nothing but comments.
 pub(super) fn parse(text: &str) -> Result<Option<Rc<Node>>, Problem> {
-    let mut tree = Tree::default();
+    let mut tree = Tree { text: text.chars().collect(), ..Tree::default() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|e| syntax(text, &e))?;
         tree.take(event, span)?;
@@ -120,7 +121,9 @@ impl Tree {
                 no_tag(start, tag.is_some())?;
                 let plain = style == ScalarStyle::Plain;
                 let value = Value::Scalar { text: text.into_owned(), plain };
-                self.put(Node { start, from: span.start.index(), to: span.end.index(), size: 1, value }, anchor)
+                let from = span.start.index();
+                let to = quoted_end(&self.text, from, style).unwrap_or(span.end.index());
+                self.put(Node { start, from, to, size: 1, value }, anchor)
             }
             Event::SequenceStart(anchor, tag) => self.begin(span, anchor, tag.is_some(), false),
             Event::MappingStart(anchor, tag) => self.begin(span, anchor, tag.is_some(), true),
@@ -197,6 +200,25 @@ impl Tree {
             return Err(Problem::new(at, what, "write fewer cameras, or fewer aliases of anchors"));
         }
         Ok(())
+    }
+}
+
+/// Where a quoted scalar ends: the parser counts the blanks and the comment behind it as well.
+fn quoted_end(text: &[char], from: usize, style: ScalarStyle) -> Option<usize> {
+    let quote = match style {
+        ScalarStyle::SingleQuoted => '\'',
+        ScalarStyle::DoubleQuoted => '"',
+        _ => return None,
+    };
+    let mut at = from + 1;
+    loop {
+        let (this, next) = (*text.get(at)?, text.get(at + 1));
+        let escaped = this == '\\' && quote == '"' || this == '\'' && quote == '\'' && next == Some(&'\'');
+        match this {
+            _ if escaped => at += 2,
+            _ if this == quote => return Some(at + 1),
+            _ => at += 1,
+        }
     }
 }
 
