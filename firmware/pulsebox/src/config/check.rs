@@ -29,6 +29,8 @@ pub(super) enum Typed {
     Hours(Time, Time),
     Map(Fields),
     List(Vec<Fields>),
+    /// Written, and no good.
+    Refused,
 }
 
 /// The values that one mapping gives.
@@ -90,7 +92,7 @@ impl Fields {
         }
     }
 
-    /// Where a key's value stands, if it is given and good.
+    /// Where a key's value stands, if it is given, good or refused.
     pub fn given(&self, key: &str) -> Option<Place> {
         self.values.iter().find(|(name, ..)| *name == key).map(|(_, place, _)| *place)
     }
@@ -110,10 +112,16 @@ pub(super) fn fields(node: &Node, section: &'static Section, problems: &mut Vec<
     let Value::Map { entries, .. } = &node.value else {
         let place = if section.path.is_empty() { "the file".to_owned() } else { format!("`{}`", section.path) };
         let example = section.keys.first().map_or("", |key| key.name);
+        let advice = match node.text().and_then(|text| text.split_once(':')) {
+            Some((key, _)) if section.key(key.trim()).is_some() => {
+                format!("put a space behind the colon: `{}: …`", key.trim())
+            }
+            _ => format!("write keys such as `{example}: …`, one a line"),
+        };
         problems.push(Problem::new(
             node.start,
             format!("{place} holds keys with values, and this is {}", a_kind_of(node)),
-            format!("write keys such as `{example}: …`, one a line"),
+            advice,
         ));
         return fields;
     };
@@ -142,9 +150,8 @@ pub(super) fn fields(node: &Node, section: &'static Section, problems: &mut Vec<
         }
         // A missing value has no characters: its key is where a person looks.
         let place = if value.is_null() { key.start } else { value.start };
-        if let Some(typed) = typed(name, value, place, problems) {
-            fields.values.push((name.name, place, typed));
-        }
+        let typed = typed(name, value, place, problems).unwrap_or(Typed::Refused);
+        fields.values.push((name.name, place, typed));
     }
     let given: Vec<&str> = seen.iter().map(|(name, _)| *name).chain(meant).collect();
     lacking(&fields, section, &given, problems);
@@ -191,7 +198,11 @@ fn known(key: &Node, section: &'static Section, problems: &mut Vec<Problem>) -> 
     if let Some(known) = section.key(name) {
         return Known::Key(known);
     }
-    let meant = nearest(name, section.keys.iter().map(|key| key.name));
+    if name.starts_with(|c: char| c.is_whitespace()) {
+        problems.push(yaml::odd_space(key.start));
+        return Known::No;
+    }
+    let meant = synonym(name, section).or_else(|| nearest(name, section.keys.iter().map(|key| key.name)));
     let what = match quotable(name) {
         Some(name) => format!("there is no key `{name}`{}", at(section)),
         None => format!("there is no such key{}", at(section)),
@@ -210,6 +221,14 @@ fn known(key: &Node, section: &'static Section, problems: &mut Vec<Problem>) -> 
     };
     problems.push(Problem::new(key.start, what, advice));
     meant.map_or(Known::No, Known::Meant)
+}
+
+/// Words that others use for a key.
+fn synonym(name: &str, section: &'static Section) -> Option<&'static str> {
+    let synonyms =
+        [("cameras", "streams"), ("user", "username"), ("broker", "host"), ("tz", "timezone"), ("address", "url")];
+    let (_, meant) = synonyms.into_iter().find(|(other, _)| *other == name)?;
+    section.key(meant).map(|key| key.name)
 }
 
 fn at(section: &Section) -> String {
@@ -267,7 +286,7 @@ fn quotable(text: &str) -> Option<&str> {
 
 /// A number is quoted back only where it is one.
 fn quoted_number(text: &str) -> String {
-    let number = text.len() <= 20 && text.chars().any(|c| c.is_ascii_digit());
+    let number = text.len() <= 30 && text.chars().any(|c| c.is_ascii_digit());
     match number && text.chars().all(|c| c.is_ascii_digit() || "+-._,eE".contains(c)) {
         true => format!("`{text}`"),
         false => "this".to_owned(),
@@ -322,7 +341,7 @@ fn scalar(key: &Key, node: &Node) -> Result<Typed, Refused> {
     let Value::Scalar { text, plain } = &node.value else {
         return refuse(
             format!("`{name}` takes a single value, and this is {}", a_kind_of(node)),
-            format!("write `{name}: …` with {}", key.kind.range()),
+            format!("write `{name}: …` with one value: {}", key.kind.range()),
         );
     };
     if node.is_null() {
@@ -380,6 +399,9 @@ fn whole(key: &Key, text: &str, min: u64, max: u64) -> Result<u64, Refused> {
     let advice = format!("write a whole number from {min} to {max}{}", unit(key));
     match text.parse::<u64>() {
         Ok(n) if (min..=max).contains(&n) => Ok(n),
+        _ if text.parse::<f64>().is_ok_and(|n| n.fract() != 0.0 && n.is_finite()) => {
+            refuse(format!("`{}` is {}, and that is no whole number", key.name, quoted_number(text)), advice)
+        }
         _ if text.parse::<f64>().is_ok_and(f64::is_finite) => {
             refuse(format!("`{}` is {}, and that is out of range", key.name, quoted_number(text)), advice)
         }
@@ -427,7 +449,7 @@ fn camera_id(text: &str) -> Result<String, Refused> {
     if id::is_valid(text) {
         return Ok(text.to_owned());
     }
-    let example = id::id_from_name(text).filter(|_| quotable(text).is_some());
+    let example = id::id_from_name(text).filter(|_| text.len() <= 40 && !text.contains("://"));
     let example = example.map(|id| format!(", for instance `{id}`")).unwrap_or_default();
     refuse("this is no id", format!("use 1 to 64 of a-z, 0-9, _ and -{example}"))
 }

@@ -248,7 +248,8 @@ fn mqtt(fields: &Fields, problems: &mut Vec<Problem>) -> Mqtt {
                 .unwrap_or(default.home_assistant.discovery_prefix),
         },
     };
-    if mqtt.enabled && mqtt.host.is_empty() {
+    let refused = fields.given("host").is_some() && fields.text("host").is_none();
+    if mqtt.enabled && mqtt.host.is_empty() && !refused {
         let what = "MQTT is enabled, and its `host` is missing";
         problems.push(Problem::new(fields.place("enabled"), what, "write the broker's name or address into `host`"));
     }

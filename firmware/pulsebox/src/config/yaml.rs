@@ -87,6 +87,8 @@ struct Open {
     flow: bool,
     map: bool,
     children: Vec<Rc<Node>>,
+    /// Where the last child ends; an alias ends where it is written.
+    to: usize,
 }
 
 #[derive(Default)]
@@ -128,7 +130,7 @@ impl Tree {
             Event::SequenceStart(anchor, tag) => self.begin(span, anchor, tag.is_some(), false),
             Event::MappingStart(anchor, tag) => self.begin(span, anchor, tag.is_some(), true),
             Event::SequenceEnd | Event::MappingEnd => self.finish(span.end.index()),
-            Event::Alias(anchor) => self.alias(start, anchor),
+            Event::Alias(anchor) => self.alias(span, anchor),
             _ => Ok(()),
         }
     }
@@ -145,14 +147,22 @@ impl Tree {
         }
         // A block's start has no characters of its own; a bracket has one.
         let flow = !span.is_empty();
-        self.open.push(Open { start, from: span.start.index(), anchor, flow, map, children: Vec::new() });
+        self.open.push(Open {
+            start,
+            from: span.start.index(),
+            anchor,
+            flow,
+            map,
+            children: Vec::new(),
+            to: span.start.index(),
+        });
         Ok(())
     }
 
     fn finish(&mut self, to: usize) -> Result<(), Problem> {
         let Some(open) = self.open.pop() else { return Ok(()) };
         // A block's own end lies at the next token, behind any comments: its last child's end is meant.
-        let to = if open.flow { to } else { open.children.last().map_or(open.from, |child| child.to) };
+        let to = if open.flow { to } else { open.to };
         let size = 1 + open.children.iter().map(|child| child.size).sum::<usize>();
         let value = if open.map {
             let mut children = open.children.into_iter();
@@ -167,28 +177,32 @@ impl Tree {
         self.put(Node { start: open.start, from: open.from, to, size, value }, open.anchor)
     }
 
-    fn alias(&mut self, start: Place, anchor: usize) -> Result<(), Problem> {
+    fn alias(&mut self, span: Span, anchor: usize) -> Result<(), Problem> {
+        let start = place(span.start);
         let Some(node) = self.anchors.get(&anchor).cloned() else {
             return Err(Problem::new(start, "this alias stands inside its own anchor", "write the value out"));
         };
         self.count(start, node.size)?;
-        self.put_shared(node);
+        self.put_shared(node, span.end.index());
         Ok(())
     }
 
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
         self.count(node.start, 1)?;
-        let node = Rc::new(node);
+        let (to, node) = (node.to, Rc::new(node));
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        self.put_shared(node);
+        self.put_shared(node, to);
         Ok(())
     }
 
-    fn put_shared(&mut self, node: Rc<Node>) {
+    fn put_shared(&mut self, node: Rc<Node>, to: usize) {
         match self.open.last_mut() {
-            Some(open) => open.children.push(node),
+            Some(open) => {
+                open.children.push(node);
+                open.to = to;
+            }
             None => self.root = Some(node),
         }
     }
@@ -241,14 +255,18 @@ pub(super) fn is_smart_quote(c: char) -> bool {
 /// the parser's own words describe what it expected and not what was typed.
 fn syntax(text: &str, error: &ScanError) -> Problem {
     let at = place(*error.marker());
-    // The parser often stops at the line after the one that is wrong.
-    for number in [at.line, at.line.saturating_sub(1)] {
+    // The parser often stops at the line after the one that is wrong, or at the end of the one before.
+    for number in [at.line, at.line.saturating_sub(1), at.line + 1] {
         let Some(line) = number.checked_sub(1).and_then(|n| text.lines().nth(n)) else { continue };
         if let Some(problem) = typed_wrong(line, number) {
             return problem;
         }
     }
+    let above = at.line.checked_sub(2).and_then(|n| text.lines().nth(n)).unwrap_or_default();
     let (what, advice) = match error.info() {
+        i if i.contains("mapping values are not allowed") && no_key(above) => {
+            ("the line above has no colon", "write `key: value` there, with a space behind the colon")
+        }
         i if i.contains("mapping values are not allowed") => (
             "a second `: ` in one line",
             "put a value that holds a colon and a space in quotes, and check that this line starts in the same column as its neighbours",
@@ -284,6 +302,12 @@ fn syntax(text: &str, error: &ScanError) -> Problem {
     Problem::new(at, what, advice)
 }
 
+/// A line of words that is no key, no list entry, no comment.
+fn no_key(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && !line.starts_with(['#', '-']) && !line.contains(": ") && !line.ends_with(':')
+}
+
 /// Tabs, smart quotes and no-break spaces: what editors and web pages put in without being asked.
 fn typed_wrong(line: &str, number: usize) -> Option<Problem> {
     let column = |wanted: &dyn Fn(char) -> bool| line.chars().position(wanted).map_or(1, |n| n + 1);
@@ -297,17 +321,21 @@ fn typed_wrong(line: &str, number: usize) -> Option<Problem> {
         ));
     }
     if indent.contains(|c| c != ' ') {
-        return Some(Problem::new(
-            at(column(&|c| c != ' ')),
-            "this line starts with a space that is no plain space, as copied from a web page",
-            "delete it and type spaces",
-        ));
+        return Some(odd_space(at(column(&|c| c != ' '))));
     }
     let code = line.split(" #").next().unwrap_or(line);
     if !code.trim_start().starts_with('#') && code.contains(is_smart_quote) {
         return Some(smart_quote(at(column(&is_smart_quote))));
     }
     None
+}
+
+pub(super) fn odd_space(at: Place) -> Problem {
+    Problem::new(
+        at,
+        "this line starts with a space that is no plain space, as copied from a web page",
+        "delete it and type spaces",
+    )
 }
 
 pub(super) fn smart_quote(at: Place) -> Problem {
@@ -332,7 +360,7 @@ mod tests {
         assert_eq!(cut(text, root.get("e").unwrap()), "- f: 1\r\n    g: h i");
         assert_eq!(cut(text, &root.get("e").unwrap().items()[0]), "f: 1\r\n    g: h i");
         assert_eq!(cut(text, root.get("j").unwrap()), "[1, 2]");
-        assert_eq!(root.get("e").unwrap().items()[0].get("g").unwrap().start, Place { line: 5, column: 8 });
+        assert_eq!(root.get("e").unwrap().items()[0].get("g").unwrap().start, Place { line: 6, column: 8 });
     }
 
     #[test]
