@@ -82,7 +82,7 @@ impl Source {
 
 fn h264_encoder(fps: u32) -> io::Result<Encoder> {
     let config = EncoderConfig::new()
-        .rate_control_mode(RateControlMode::Bitrate)
+        .rate_control_mode(RateControlMode::Bufferbased)
         .qp(QpRange::new(QP, QP))
         .bitrate(BitRate::from_bps(8_000_000))
         .max_frame_rate(FrameRate::from_hz(fps as f32))
@@ -261,3 +261,7 @@ mod tests {
         assert!(coded.units[0].ends_with(&[0xff, 0, 0xff, 0xd9]));
     }
 }
+#[cfg(test)]
+mod tmpx { use super::*;
+ #[test] fn sizes() { for scene in [Scene::Live, Scene::Static, Scene::Covered, Scene::Black] { let mut s = Source::new(Codec::H264, scene, (640,360), 10, 10, None).unwrap(); let t=std::time::Instant::now(); let v: Vec<usize> = (0..20).map(|i| s.next(i, i%10==0, i as f64/10.0).unwrap().units.iter().map(|u| u.len()).sum()).collect(); println!("{scene:?} {v:?} {:?}/frame", t.elapsed()/20); 
+  let mut s = Source::new(Codec::Mjpeg, scene, (640,360), 10, 10, None).unwrap(); let t=std::time::Instant::now(); let v: Vec<usize> = (0..5).map(|i| s.next(i, i%10==0, i as f64/10.0).unwrap().units.iter().map(|u| u.len()).sum()).collect(); println!("jpeg {v:?} {:?}/frame", t.elapsed()/5); } } }

@@ -146,7 +146,7 @@ impl Wire {
 }
 
 /// What a device shows whose web page answers instead of its stream.
-pub(crate) const LOGIN_PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 96\r\n\r\n\
+pub(crate) const LOGIN_PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 97\r\n\r\n\
      <!DOCTYPE html><html><head><title>Sign in</title></head><body><form>Password</form></body></html>";
 
 /// Announced by the mood `huge_body`.

@@ -5,8 +5,12 @@
 //! default), so damage is an error and not a smear; but entropy coding has no checksum, so damage that
 //! decodes to other valid symbols can pass.
 
+use h264_reader::Context;
+use h264_reader::nal::NalHeader;
+use h264_reader::nal::pps::PicParameterSet;
+use h264_reader::nal::slice::SliceHeader;
 use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, SeqParameterSet};
-use h264_reader::rbsp::{BitReader, decode_nal};
+use h264_reader::rbsp::{BitReader, ByteReader, decode_nal};
 use openh264::decoder::{DecodedYUV, Decoder};
 use openh264::formats::YUVSource;
 
@@ -16,6 +20,9 @@ use crate::camera::Fault;
 /// The most memory that the decoder may take for reference pictures, bytes. A parameter set can ask
 /// for 18 pictures of 54 MB; the standard's own limits (table A-1) stay below this up to level 5.2.
 const MAX_REFERENCES: u64 = 256 << 20;
+
+/// Where the slice header cannot be read: the same for all, so that pictures stay comparable.
+const UNKNOWN_QUANTISER: u64 = 255;
 
 const SLICE: u8 = 1;
 const SLICE_IDR: u8 = 5;
@@ -59,14 +66,19 @@ fn decode(data: &[u8], sps: &SeqParameterSet, want_thumbnail: bool) -> Result<Lo
     // The crate's error text is of its own world; the person needs to know that the bytes are damaged.
     let damaged = |_| undecodable("the H.264 key frame is damaged or not whole");
     if let Some(picture) = decoder.decode(data).map_err(damaged)? {
-        return measure(&picture, sps, want_thumbnail);
+        return measure(&picture, data, sps, want_thumbnail);
     }
     let rest = decoder.flush_remaining().map_err(damaged)?;
     let picture = rest.first().ok_or_else(|| undecodable("the H.264 key frame gives no picture; parts are missing"))?;
-    measure(picture, sps, want_thumbnail)
+    measure(picture, data, sps, want_thumbnail)
 }
 
-fn measure(picture: &DecodedYUV<'_>, sps: &SeqParameterSet, want_thumbnail: bool) -> Result<Looked, Fault> {
+fn measure(
+    picture: &DecodedYUV<'_>,
+    data: &[u8],
+    sps: &SeqParameterSet,
+    want_thumbnail: bool,
+) -> Result<Looked, Fault> {
     let (width, height) = picture.dimensions();
     let (luma_stride, chroma_stride, _) = picture.strides();
     let chroma_plane = |data| Plane::new(data, width / 2, height / 2, chroma_stride);
@@ -76,6 +88,7 @@ fn measure(picture: &DecodedYUV<'_>, sps: &SeqParameterSet, want_thumbnail: bool
             .ok_or_else(|| undecodable("the H.264 decoder gave an empty picture"))?,
         chroma: chroma_plane(picture.u()).zip(chroma_plane(picture.v())).filter(|_| !grey),
         full_range: full_range(sps),
+        quantiser: quantiser(data, sps).unwrap_or(UNKNOWN_QUANTISER),
     };
     Ok(Looked::Decoded(decoded(&planes, want_thumbnail)))
 }
@@ -115,6 +128,22 @@ fn decodable(sps: &SeqParameterSet) -> bool {
 fn full_range(sps: &SeqParameterSet) -> bool {
     let signal = sps.vui_parameters.as_ref().and_then(|vui| vui.video_signal_type.as_ref());
     signal.is_some_and(|signal| signal.video_full_range_flag)
+}
+
+/// The first slice's quantiser, 0 to 51 (7.4.3, SliceQPY). Macroblocks may differ from it.
+fn quantiser(data: &[u8], sps: &SeqParameterSet) -> Option<u64> {
+    let mut context = Context::new();
+    context.put_seq_param_set(sps.clone());
+    for unit in units(data, PPS).take(256) {
+        let bits = BitReader::new(ByteReader::skipping_h264_header(unit));
+        if let Ok(pps) = PicParameterSet::from_bits(&context, bits) {
+            context.put_pic_param_set(pps);
+        }
+    }
+    let slice = slices(data).next()?;
+    let mut bits = BitReader::new(ByteReader::skipping_h264_header(slice));
+    let (header, _, pps) = SliceHeader::from_bits(&context, &mut bits, NalHeader::new(slice[0]).ok()?).ok()?;
+    u64::try_from(pps.pic_init_qp_minus26.checked_add(header.slice_qp_delta)?.checked_add(26)?).ok()
 }
 
 /// Names of ITU-T H.264 annex A: `Constrained Baseline 3.1`.

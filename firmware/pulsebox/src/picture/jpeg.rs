@@ -3,6 +3,7 @@
 //! Cameras leave out the end marker, add bytes behind it, cut the last rows, and (Motion-JPEG) leave
 //! out the Huffman tables; all that is taken. A picture whose lower part is missing is not.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use zune_jpeg::JpegDecoder;
@@ -21,6 +22,7 @@ pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
     }
     let (width, height) = size(data).ok_or_else(|| undecodable("the JPEG's header is damaged or not whole"))?;
     admit_size(width, height)?;
+    let data = &*with_huffman_tables(data);
     let samples = match decode(data, true) {
         Ok(samples) => samples,
         // The strict reading refuses what is only untidy, too.
@@ -30,29 +32,55 @@ pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
             samples
         }
     };
-    samples.look(want_thumbnail).ok_or_else(|| undecodable("the JPEG decoder gave an empty picture"))
+    samples.look(quantiser(data), want_thumbnail).ok_or_else(|| undecodable("the JPEG decoder gave an empty picture"))
 }
 
 /// Width and height out of the frame header (ITU-T T.81, B.2.2), without decoding.
 pub(super) fn size(data: &[u8]) -> Option<(u32, u32)> {
+    // SOF0 to SOF15, which DHT, JPG and DAC interrupt.
+    let frame_header = |marker: u8| matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+    let (_, fields) = segments(data).find(|&(marker, _)| frame_header(marker))?;
+    let field = |from| Some(u32::from(u16::from_be_bytes(fields.get(from..from + 2)?.try_into().ok()?)));
+    Some((field(3)?, field(1)?))
+}
+
+/// The header's segments up to the first scan: marker, and what follows the length field.
+fn segments(data: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut at = 2;
-    loop {
-        let marker = *data.get(at + 1).filter(|_| data[at] == 0xff)?;
-        match marker {
-            0xff => at += 1, // fill byte
-            // SOF0 to SOF15, which DHT, JPG and DAC interrupt.
-            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                let field = |from| Some(u32::from(u16::from_be_bytes(data.get(from..from + 2)?.try_into().ok()?)));
-                return Some((field(at + 7)?, field(at + 5)?));
-            }
-            0xd9 | 0xda => return None, // end, or coded data before any frame header
-            0x01 | 0xd0..=0xd8 => at += 2,
-            _ => {
-                let length = data.get(at + 2..at + 4)?;
-                at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+    std::iter::from_fn(move || {
+        loop {
+            let marker = *data.get(at + 1).filter(|_| data[at] == 0xff)?;
+            match marker {
+                0xff => at += 1, // fill byte
+                0x01 | 0xd0..=0xd8 => at += 2,
+                0xd9 | 0xda => return None, // end, or coded data
+                _ => {
+                    let length = usize::from(u16::from_be_bytes(data.get(at + 2..at + 4)?.try_into().ok()?));
+                    let fields = data.get(at + 4..at + 2 + length)?;
+                    at += 2 + length;
+                    return Some((marker, fields));
+                }
             }
         }
+    })
+}
+
+/// A hash of the quantisation tables.
+fn quantiser(data: &[u8]) -> u64 {
+    const DQT: u8 = 0xdb;
+    let tables = segments(data).filter(|&(marker, _)| marker == DQT);
+    tables.fold(0, |hash, (_, table)| super::looks::hash(table, hash))
+}
+
+/// The file with a segment in front that makes the decoder take the standard Huffman tables (T.81,
+/// annex K.3), where it brings none of its own: Motion-JPEG as AVI files hold it leaves them out.
+fn with_huffman_tables(data: &[u8]) -> Cow<'_, [u8]> {
+    const DHT: u8 = 0xc4;
+    const APP0_AVI1: &[u8; 18] = b"\xff\xe0\x00\x10AVI1\0\0\0\0\0\0\0\0\0\0";
+    if segments(data).any(|(marker, _)| marker == DHT) {
+        return Cow::Borrowed(data);
     }
+    Cow::Owned([&data[..2], APP0_AVI1, &data[2..]].concat())
 }
 
 /// A decoded JPEG: `components` bytes a pixel (1: luma; 3: as `space` says), rows without padding.
@@ -97,10 +125,11 @@ fn refuse_missing_rows(samples: &Samples) -> Result<(), Fault> {
 }
 
 impl Samples {
-    fn look(self, want_thumbnail: bool) -> Option<Looked> {
+    fn look(self, quantiser: u64, want_thumbnail: bool) -> Option<Looked> {
         let Self { data, width, height, space } = self;
         if space == ColorSpace::Luma {
-            let planes = Planes { luma: Plane::new(&data, width, height, width)?, chroma: None, full_range: true };
+            let luma = Plane::new(&data, width, height, width)?;
+            let planes = Planes { luma, chroma: None, full_range: true, quantiser };
             return Some(Looked::Decoded(decoded(&planes, want_thumbnail)));
         }
         let luma: Vec<u8> = match space {
@@ -112,7 +141,7 @@ impl Samples {
         let chroma = chroma.as_ref().and_then(|(cb, cr)| {
             Some((Plane::new(cb, half.0, half.1, half.0)?, Plane::new(cr, half.0, half.1, half.0)?))
         });
-        let planes = Planes { luma: Plane::new(&luma, width, height, width)?, chroma, full_range: true };
+        let planes = Planes { luma: Plane::new(&luma, width, height, width)?, chroma, full_range: true, quantiser };
         Some(Looked::Decoded(decoded(&planes, want_thumbnail)))
     }
 }

@@ -1,6 +1,6 @@
 //! Judges what was seen over the checks of one camera: black, frozen, covered, in this order.
 
-use super::looks::Fingerprint;
+use super::looks::{Comparison, Counts, Fingerprint};
 use super::{Decoded, Looked, Looks};
 use crate::camera::Verdict;
 use crate::config::Alarm;
@@ -11,9 +11,13 @@ const BLACK_SHARE: f32 = 0.98;
 /// A dark picture with at least this much detail ([`Looks::detail`], luma levels) is a night scene.
 const NIGHT_DETAIL: f32 = 4.0;
 
-/// A patch whose luma differs by more than this on average, levels, shows something else. Measured:
-/// `docs/pictures.md`, "Frozen".
-const PATCH_DIFFERS: f32 = 1.0;
+/// A perceptual "same" needs so many structured patches that are the same.
+const LEAST_STRUCTURED: u32 = 24;
+/// … and so many of them for each structured patch that differs.
+const SAME_FOR_EACH_DIFFERENT: u32 = 8;
+
+/// Pictures in a row that cannot be compared with the streak's first, before it is given up.
+const INCOMPARABLE: u32 = 4;
 
 /// What the last checks of one camera saw: at most one fingerprint, about 25 kB.
 #[derive(Debug, Default)]
@@ -25,7 +29,12 @@ pub struct Memory {
 #[derive(Debug)]
 struct Streak {
     first: First,
+    /// Pictures that were the same, the first with them.
     checks: u32,
+    /// Pictures since that could not be compared with it.
+    incomparable: u32,
+    /// The most of the area that differed, percent.
+    percent: f32,
 }
 
 /// The first picture of a streak. Later ones are compared with it, not with one another, so that a slow
@@ -57,51 +66,70 @@ impl Memory {
             self.forget();
             return None;
         }
-        let differs = self.streak.as_ref().and_then(|streak| streak.first.differs(looked));
-        match (&mut self.streak, differs) {
-            (Some(streak), Some(percent)) if percent <= alarm.frozen_area_percent => {
+        let likeness = self.streak.as_ref().map_or(Likeness::Other, |streak| streak.first.likeness(looked, alarm));
+        match (&mut self.streak, likeness) {
+            (Some(streak), Likeness::Same { percent }) => {
                 streak.checks = streak.checks.saturating_add(1);
-                (streak.checks >= alarm.frozen_checks).then(|| (Verdict::Frozen, frozen_detail(streak.checks, percent)))
+                streak.percent = streak.percent.max(percent);
+                streak.incomparable = 0;
             }
-            (streak, _) => {
-                *streak = Some(Streak { first: First::of(looked), checks: 1 });
-                None
-            }
+            (Some(streak), Likeness::Incomparable) if streak.incomparable < INCOMPARABLE => streak.incomparable += 1,
+            (streak, _) => *streak = Some(Streak::begin(looked)),
+        }
+        let streak = self.streak.as_ref().filter(|streak| streak.checks >= alarm.frozen_checks)?;
+        Some((Verdict::Frozen, streak.detail()))
+    }
+}
+
+/// How a picture is to the streak's first.
+enum Likeness {
+    /// The same picture, though `percent` of its area differs.
+    Same { percent: f32 },
+    /// Cannot be said.
+    Incomparable,
+    /// Another picture.
+    Other,
+}
+
+impl Streak {
+    fn begin(looked: &Looked) -> Self {
+        let first = match looked {
+            Looked::Decoded(decoded) => First::Picture(decoded.looks.print().clone()),
+            Looked::Structure(structure) => First::Print(structure.print),
+        };
+        Self { first, checks: 1, incomparable: 0, percent: 0.0 }
+    }
+
+    fn detail(&self) -> String {
+        let Self { checks, percent, .. } = self;
+        if *percent == 0.0 {
+            format!("the same picture at {checks} checks")
+        } else {
+            format!("the same picture at {checks} checks; {percent:.1} % of it changes at most")
         }
     }
 }
 
 impl First {
-    fn of(looked: &Looked) -> Self {
-        match looked {
-            Looked::Decoded(decoded) => First::Picture(decoded.looks.print().clone()),
-            Looked::Structure(structure) => First::Print(structure.print),
-        }
-    }
-
-    /// How much of the picture's area differs, percent; none for what cannot be compared.
-    fn differs(&self, looked: &Looked) -> Option<f32> {
+    fn likeness(&self, looked: &Looked, alarm: &Alarm) -> Likeness {
         match (self, looked) {
-            (First::Picture(first), Looked::Decoded(decoded)) => {
-                let (mut all, mut different) = (0_u32, 0_u32);
-                for difference in first.differences(decoded.looks.print())? {
-                    all += 1;
-                    different += u32::from(difference > PATCH_DIFFERS);
-                }
-                Some(different as f32 * 100.0 / all.max(1) as f32)
+            (First::Picture(first), Looked::Decoded(decoded)) => match first.compare(decoded.looks.print()) {
+                Comparison::Identical => Likeness::Same { percent: 0.0 },
+                Comparison::OtherQuantiser => Likeness::Incomparable,
+                Comparison::Patches(counts) if same(counts, alarm) => Likeness::Same { percent: counts.percent() },
+                Comparison::Patches(_) | Comparison::OtherSize => Likeness::Other,
+            },
+            (First::Print(first), Looked::Structure(structure)) if *first == structure.print => {
+                Likeness::Same { percent: 0.0 }
             }
-            (First::Print(first), Looked::Structure(structure)) => (*first == structure.print).then_some(0.0),
-            _ => None,
+            _ => Likeness::Other,
         }
     }
 }
 
-fn frozen_detail(checks: u32, percent: f32) -> String {
-    if percent == 0.0 {
-        format!("the same picture at {checks} checks in a row")
-    } else {
-        format!("the same picture at {checks} checks in a row; only {percent:.1} % of it differs from the first")
-    }
+fn same(counts: Counts, alarm: &Alarm) -> bool {
+    counts.percent() <= alarm.frozen_area_percent
+        && counts.structured_same >= LEAST_STRUCTURED.max(SAME_FOR_EACH_DIFFERENT * counts.structured_different)
 }
 
 fn black(looks: &Looks, alarm: &Alarm) -> Option<(Verdict, String)> {

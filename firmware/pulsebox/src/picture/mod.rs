@@ -16,6 +16,8 @@ mod judge;
 mod looks;
 #[cfg(test)]
 mod testkit;
+#[cfg(test)]
+mod tests;
 mod thumbnail;
 
 use bytes::Bytes;
@@ -122,6 +124,9 @@ struct Planes<'a> {
     chroma: Option<(Plane<'a>, Plane<'a>)>,
     /// Luma 0 to 255 (JPEG) and not 16 to 235 (most video).
     full_range: bool,
+    /// Names how coarsely the encoder quantised: pictures of one scene are comparable in their finest
+    /// differences only where this is equal.
+    quantiser: u64,
 }
 
 /// One plane: `height` rows of `width` bytes, each row `stride` bytes after the one before.

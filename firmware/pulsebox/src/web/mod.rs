@@ -1,1 +1,103 @@
-//! The page and its API.
+//! The page and its API: reads the board, asks the past through [`Past`], changes nothing.
+//!
+//! Until sign-in exists it is bound to loopback and only reads (GET, HEAD). Live video, settings and the
+//! full page come later; this page is small on purpose and lives in `page/`, compiled in.
+
+mod error;
+mod feed;
+mod guard;
+mod page;
+mod params;
+mod past;
+mod picture;
+mod pulse;
+mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use past::{Bucket, Past, PastError, StateTimes, Uptime};
+pub use server::bind;
+
+use crate::clock::Clock;
+use crate::monitor::board::Board;
+
+/// Event streams at once; each page holds one.
+const LISTENERS: usize = 50;
+
+/// What the web needs.
+#[derive(Clone)]
+pub struct Web {
+    /// What is shown.
+    pub board: Board,
+    /// Who answers questions about the past.
+    pub past: Arc<dyn Past>,
+    /// Dates ages and default periods.
+    pub clock: Clock,
+    /// Names under which the box may be asked for beside addresses, `localhost` and `*.local`; without port.
+    pub hosts: Vec<String>,
+}
+
+/// What the handlers share.
+struct Shared {
+    board: Board,
+    past: Arc<dyn Past>,
+    clock: Clock,
+    hosts: Vec<String>,
+    feed: feed::Feed,
+    listeners: Arc<Semaphore>,
+    pulse: pulse::Pulse,
+    stop: CancellationToken,
+}
+
+impl Web {
+    /// Opens the port with [`bind`], logs its warning and serves until `stop`; ends within a second of it.
+    ///
+    /// # Errors
+    /// The port is taken or not allowed; the text names it and says what to do.
+    pub async fn serve(self, listen: SocketAddr, stop: CancellationToken) -> io::Result<()> {
+        let (listener, warning) = bind(listen).await?;
+        if let Some(warning) = warning {
+            log::warn!("{warning}");
+        }
+        self.serve_on(listener, stop).await;
+        Ok(())
+    }
+
+    /// Serves on a port that is open already, until `stop`; ends within a second of it.
+    pub async fn serve_on(self, listener: TcpListener, stop: CancellationToken) {
+        let (router, follow) = self.router(stop.clone());
+        tokio::join!(server::serve(listener, router, stop), follow);
+    }
+
+    /// The routes, and what must run beside them so that events are told (ends with `stop`).
+    pub fn router(self, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
+        let shared = Arc::new(Shared {
+            feed: feed::Feed::new(self.clock.now()),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            pulse: pulse::Pulse::start(),
+            board: self.board,
+            past: self.past,
+            clock: self.clock,
+            hosts: self.hosts,
+            stop: stop.clone(),
+        });
+        // Subscribed here and not in the future: no event between is missed.
+        let events = shared.board.events();
+        let beside = shared.clone();
+        let follow = async move {
+            beside.feed.follow(beside.board.clone(), events, || beside.pulse.beat(), stop).await;
+        };
+        (routes::router(shared), follow)
+    }
+}

@@ -198,19 +198,19 @@ impl Session {
                 let is_described = !matches!(playing.viewer.mood(), Mood::NoVideo | Mood::Unsupported);
                 let codec = playing.viewer.key().codec;
                 if let Some(track) = self.video.as_mut().filter(|_| is_described) {
-                    track.send_frame(&*frame?, codec, loss, &mut out).await?;
+                    track.send_frame(&*frame?, codec, loss, &mut out);
                 }
             }
             _ = playing.audio.tick(), if self.audio.is_some() => {
                 let silent = matches!(playing.viewer.mood(), Mood::NoMedia | Mood::HangAccept);
                 if let Some(track) = self.audio.as_mut().filter(|_| !silent) {
                     let silence = [0xff_u8; (AUDIO_CLOCK as u128 * AUDIO.as_millis() / 1000) as usize];
-                    track.send(&silence, false, media_time(), &mut out).await?;
+                    track.send(&silence, false, media_time(), &mut out);
                 }
             }
             _ = playing.reports.tick() => {
                 for track in [&mut self.audio, &mut self.video].into_iter().flatten() {
-                    track.report(&mut out).await?;
+                    track.report(&mut out);
                 }
             }
             heard = hear(&self.video, &self.audio) => {
@@ -241,26 +241,19 @@ async fn hear(video: &Option<Track>, audio: &Option<Track>) -> io::Result<()> {
 }
 
 impl Track {
-    async fn send_frame(
-        &mut self,
-        frame: &FeedFrame,
-        codec: Codec,
-        mut loss: Option<&mut Loss>,
-        out: &mut Vec<u8>,
-    ) -> io::Result<()> {
+    fn send_frame(&mut self, frame: &FeedFrame, codec: Codec, mut loss: Option<&mut Loss>, out: &mut Vec<u8>) {
         out.reserve(frame.payloads.iter().map(|payload| payload.bytes.len() + 16).sum());
         let whole = loss.as_mut().is_some_and(|loss| loss.spares(frame, codec));
         for payload in &frame.payloads {
             if loss.as_mut().is_some_and(|loss| loss.takes(whole)) {
                 self.sender.lose();
             } else {
-                self.send(&payload.bytes, payload.marker, frame.at, out).await?;
+                self.send(&payload.bytes, payload.marker, frame.at, out);
             }
         }
-        Ok(())
     }
 
-    async fn send(&mut self, payload: &[u8], marker: bool, at: Duration, out: &mut Vec<u8>) -> io::Result<()> {
+    fn send(&mut self, payload: &[u8], marker: bool, at: Duration, out: &mut Vec<u8>) {
         match &self.transport {
             Transport::Interleaved(channel) => {
                 out.put_slice(&[b'$', *channel]);
@@ -270,14 +263,13 @@ impl Track {
             Transport::Udp { rtp, .. } => {
                 let mut packet = Vec::with_capacity(payload.len() + 12);
                 self.sender.packet(payload, marker, at, &mut packet);
-                // A client that is gone answers with ICMP: its session ends by time-out.
-                let _ = rtp.send(&packet).await;
+                // Full buffers lose it, as networks do; a client that is gone is noticed by time-out.
+                let _ = rtp.try_send(&packet);
             }
         }
-        Ok(())
     }
 
-    async fn report(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+    fn report(&mut self, out: &mut Vec<u8>) {
         let report = self.sender.report(media_time());
         match &self.transport {
             Transport::Interleaved(channel) => {
@@ -286,10 +278,9 @@ impl Track {
                 out.put_slice(&report);
             }
             Transport::Udp { rtcp, .. } => {
-                let _ = rtcp.send(&report).await;
+                let _ = rtcp.try_send(&report);
             }
         }
-        Ok(())
     }
 }
 
@@ -305,6 +296,9 @@ async fn udp(client_port: u16) -> io::Result<(Transport, u16)> {
         let Ok(rtcp) = UdpSocket::bind(local(port + 1)).await else { continue };
         rtp.connect(local(client_port)).await?;
         rtcp.connect(local(client_port + 1)).await?;
+        // What is sent later must not wait: a sender that is cancelled would lose half a picture.
+        rtp.writable().await?;
+        rtcp.writable().await?;
         return Ok((Transport::Udp { rtp, rtcp }, port));
     }
     Err(io::ErrorKind::AddrInUse.into())

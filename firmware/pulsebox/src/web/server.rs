@@ -1,0 +1,184 @@
+//! Listens, and speaks HTTP/1.1 to at most 200 connections at once.
+//!
+//! Our own accept loop and not `axum::serve`, which has no deadline for a request's head: 200 clients
+//! that send a byte a minute would shut everybody else out.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at once.
+const CONNECTIONS: usize = 200;
+/// Refusals being written at once; beyond them a connection is closed without a word.
+const REFUSALS: usize = 20;
+/// How long a request's head may take, and how long a connection may wait for its next request.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How long bytes may wait for a peer that does not take them.
+const UNTAKEN_DEADLINE: Duration = Duration::from_secs(60);
+/// How long open answers may take to end when the daemon stops.
+const GOODBYE: Duration = Duration::from_millis(800);
+/// What a request's head may measure, bytes.
+const HEAD_MAX: usize = 16 << 10;
+
+const NO_ROOM: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 10\r\n\
+    Connection: close\r\nContent-Length: 94\r\n\r\n\
+    {\"error\":{\"what\":\"200 connections are open\",\"do\":\"Close some pages, or try again in a moment.\"}}";
+
+/// Opens the port. Until sign-in exists this is on loopback whatever `listen` says: another address is
+/// turned to `127.0.0.1`, and the warning says so.
+///
+/// # Errors
+/// The port is taken or not allowed; the text names it and says what to do.
+pub async fn bind(listen: SocketAddr) -> io::Result<(TcpListener, Option<String>)> {
+    let (address, warning) = if listen.ip().is_loopback() {
+        (listen, None)
+    } else {
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port());
+        let warning = format!(
+            "web: listen: {listen} would show the cameras to everybody on the network, and there is no sign-in yet: \
+             the page listens on {address} only"
+        );
+        (address, Some(warning))
+    };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok((listener, warning)),
+        Err(e) => Err(io::Error::new(e.kind(), bind_error(address, &e))),
+    }
+}
+
+fn bind_error(address: SocketAddr, error: &io::Error) -> String {
+    let port = address.port();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "port {port} on {} is taken by another program (perhaps another Pulsebox): stop it, or choose another port \
+             with `web: {{ listen: \"127.0.0.1:8081\" }}` in pulsebox.yaml",
+            address.ip()
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "port {port} needs rights that this user does not have: choose a port from 1024 on with \
+             `web: {{ listen: \"127.0.0.1:8080\" }}` in pulsebox.yaml, or start Pulsebox as a service"
+        ),
+        _ => format!("cannot listen on {address} ({error}): correct `web: listen:` in pulsebox.yaml"),
+    }
+}
+
+/// Serves until `stop`; then lets answers end for less than a second.
+pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let tasks = TaskTracker::new();
+    let cut = CancellationToken::new();
+    let rooms = Arc::new(Semaphore::new(CONNECTIONS));
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(e) => {
+                // Out of file descriptors, mostly: others must close first.
+                log::warn!("the page's port takes no connection for the moment: {e}");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if let Ok(room) = rooms.clone().try_acquire_owned() {
+            let speak = speak(stream, router.clone(), stop.clone());
+            let cut = cut.clone();
+            tasks.spawn(async move {
+                let _room = room;
+                tokio::select! {
+                    () = cut.cancelled() => {}
+                    () = speak => {}
+                }
+            });
+        } else if let Ok(place) = refusals.clone().try_acquire_owned() {
+            tasks.spawn(async move {
+                let _place = place;
+                let _ = timeout(Duration::from_secs(1), refuse(stream)).await;
+            });
+        }
+    }
+    drop(listener);
+    tasks.close();
+    if timeout(GOODBYE, tasks.wait()).await.is_err() {
+        cut.cancel();
+        let _ = timeout(Duration::from_millis(100), tasks.wait()).await;
+    }
+}
+
+/// One connection, request after request.
+async fn speak(stream: TcpStream, router: Router, stop: CancellationToken) {
+    let _ = stream.set_nodelay(true);
+    let untaken = u32::try_from(UNTAKEN_DEADLINE.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, untaken);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(HEAD_MAX)
+        .max_headers(64)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(e) = ended {
+        log::debug!("a connection to the page ended early: {e}");
+    }
+}
+
+/// Tells a connection that there is no room. What it has sent is read away first, or closing would reset
+/// the connection and the answer with it.
+async fn refuse(mut stream: TcpStream) {
+    let mut sent = [0; 4096];
+    let _ = stream.read(&mut sent).await;
+    let _ = stream.write_all(NO_ROOM.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_counts_its_own_bytes() {
+        let (head, body) = NO_ROOM.split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_on_the_network_is_turned_to_loopback_and_said_so() {
+        let (listener, warning) = bind("0.0.0.0:0".parse().unwrap()).await.unwrap();
+        assert!(listener.local_addr().unwrap().ip().is_loopback());
+        let warning = warning.unwrap();
+        assert!(warning.contains("0.0.0.0:0") && warning.contains("no sign-in"), "{warning}");
+        assert_eq!(bind("127.0.0.1:0".parse().unwrap()).await.unwrap().1, None);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_named_with_what_to_do() {
+        let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let taken = listener.local_addr().unwrap();
+        let error = bind(taken).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let text = error.to_string();
+        assert!(text.contains(&taken.port().to_string()) && text.contains("choose another port"), "{text}");
+    }
+}

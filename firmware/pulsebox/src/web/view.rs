@@ -1,0 +1,186 @@
+//! The shapes of the API's answers. Times are RFC 3339 in UTC; names carry their unit.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::camera::{RungTime, Severity, StreamInfo, Verdict};
+use crate::monitor::board::{BoxStatus, CameraStatus, Incident, Recent, Report, Snapshot, State, Thumbnail};
+
+/// One camera, as `/api/streams/{id}` tells it.
+#[derive(Debug, Serialize)]
+pub(super) struct CameraView<'a> {
+    id: &'a str,
+    name: &'a str,
+    /// Without credentials.
+    url: &'a str,
+    state: State,
+    since: Timestamp,
+    heartbeat_seconds: u64,
+    /// What the last check said, before thresholds; with `severity`, `title` and `advice` from the ladder.
+    verdict: Option<Verdict>,
+    severity: Option<Severity>,
+    title: Option<&'static str>,
+    advice: Option<&'static str>,
+    message: Option<&'a str>,
+    checked_at: Option<Timestamp>,
+    check_ms: Option<f64>,
+    first_packet_ms: Option<f64>,
+    first_frame_ms: Option<f64>,
+    rungs: &'a [RungTime],
+    stream: Option<&'a StreamInfo>,
+    decoded: Option<bool>,
+    failures: u32,
+    next_check: Option<Timestamp>,
+    incident: Option<&'a Incident>,
+    thumbnail: Option<ThumbnailView>,
+    recent: Vec<RecentView>,
+}
+
+/// The last good picture, without its bytes.
+#[derive(Debug, Serialize)]
+struct ThumbnailView {
+    url: String,
+    at: Timestamp,
+    age_seconds: u64,
+    width: u32,
+    height: u32,
+    etag: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RecentView {
+    at: Timestamp,
+    verdict: Verdict,
+    severity: Severity,
+    ms: f64,
+}
+
+impl From<&Recent> for RecentView {
+    fn from(recent: &Recent) -> Self {
+        Self { at: recent.at, verdict: recent.verdict, severity: recent.verdict.severity(), ms: millis(recent.ms) }
+    }
+}
+
+impl<'a> CameraView<'a> {
+    /// `now` is for the picture's age.
+    pub fn new(camera: &'a CameraStatus, now: Timestamp) -> Self {
+        let last: Option<&Report> = camera.last.as_deref();
+        let row = last.map(|report| report.verdict.row());
+        Self {
+            id: &camera.id,
+            name: &camera.name,
+            url: &camera.url,
+            state: camera.state,
+            since: camera.since,
+            heartbeat_seconds: camera.heartbeat_seconds,
+            verdict: last.map(|report| report.verdict),
+            severity: row.map(|row| row.severity),
+            title: row.map(|row| row.title),
+            advice: row.map(|row| row.advice),
+            message: last.map(|report| report.message.as_str()),
+            checked_at: last.map(|report| report.at),
+            check_ms: last.map(|report| millis(report.ms)),
+            first_packet_ms: last.and_then(|report| report.first_packet_ms).map(millis),
+            first_frame_ms: last.and_then(|report| report.first_frame_ms).map(millis),
+            rungs: last.map_or(&[], |report| &report.rungs),
+            stream: last.map(|report| &report.stream),
+            decoded: last.map(|report| report.decoded),
+            failures: camera.failures,
+            next_check: camera.next_check,
+            incident: camera.incident.as_deref(),
+            thumbnail: camera.thumbnail.as_deref().map(|thumbnail| ThumbnailView::new(&camera.id, thumbnail, now)),
+            recent: camera.recent.iter().map(RecentView::from).collect(),
+        }
+    }
+}
+
+impl ThumbnailView {
+    fn new(id: &str, thumbnail: &Thumbnail, now: Timestamp) -> Self {
+        Self {
+            url: format!("/api/streams/{id}/thumbnail"),
+            at: thumbnail.at,
+            age_seconds: age_seconds(thumbnail.at, now),
+            width: thumbnail.width,
+            height: thumbnail.height,
+            etag: format!("{:016x}", thumbnail.etag),
+        }
+    }
+}
+
+/// Whole seconds from `at` to `now`; 0 where `at` lies ahead (the clock was set back).
+pub(super) fn age_seconds(at: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)
+}
+
+/// To a tenth: more would only look exact.
+fn millis(ms: f64) -> f64 {
+    (ms * 10.0).round() / 10.0
+}
+
+/// All cameras in the configuration's order.
+pub(super) fn cameras(snapshot: &Snapshot, now: Timestamp) -> Vec<CameraView<'_>> {
+    snapshot.in_order().map(|camera| CameraView::new(camera, now)).collect()
+}
+
+/// `/api/status`: StreamPulse's object by camera name, and beside it ours: `cameras` and `host`. A camera
+/// that is itself called so is found only in the list.
+pub(super) fn status(snapshot: &Snapshot, now: Timestamp) -> serde_json::Result<Value> {
+    let mut all = Map::new();
+    for camera in snapshot.in_order() {
+        all.insert(camera.name.clone(), stream_pulse(camera));
+    }
+    all.insert("cameras".into(), serde_json::to_value(cameras(snapshot, now))?);
+    all.insert("host".into(), serde_json::to_value(&snapshot.host)?);
+    Ok(Value::Object(all))
+}
+
+/// One camera as StreamPulse 2.2's monitor.py tells it: `ts` in ISO 8601, `status` `ok` or `fail`,
+/// `latency` in whole ms; empty strings and null where there is nothing yet.
+fn stream_pulse(camera: &CameraStatus) -> Value {
+    let status = match camera.state {
+        State::Up | State::Degraded => "ok",
+        State::Down => "fail",
+        State::Unknown | State::Paused => "",
+    };
+    match camera.last.as_deref() {
+        Some(report) => json!({
+            "ts": report.at.to_string(),
+            "status": status,
+            "latency": report.first_packet_ms.unwrap_or(report.ms).round() as i64,
+            "message": report.message,
+        }),
+        None => json!({ "ts": "", "status": status, "latency": null, "message": "no data yet" }),
+    }
+}
+
+/// `/api/health`.
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    /// `healthy`; `degraded`: it watches, with something to look after; `unhealthy`: it stands still.
+    pub status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+}
+
+impl Health {
+    /// `standstill` says why nothing is being watched, where that is so.
+    pub fn new(host: &BoxStatus, standstill: Option<String>) -> Self {
+        let status_if = |reasons: &[String]| match (&standstill, reasons.is_empty()) {
+            (Some(_), _) => "unhealthy",
+            (None, false) => "degraded",
+            (None, true) => "healthy",
+        };
+        let mut reasons: Vec<String> = standstill.iter().cloned().collect();
+        if !host.network {
+            reasons.push("the box has no network: cameras cannot be reached".into());
+        }
+        reasons.extend(host.storage_fault.iter().map(|fault| format!("the history is not written to disk: {fault}")));
+        reasons.extend(
+            host.config_fault
+                .iter()
+                .map(|fault| format!("the configuration file has a mistake, the last good one is in force: {fault}")),
+        );
+        Self { status: status_if(&reasons), reasons }
+    }
+}
