@@ -262,6 +262,23 @@ mod tests {
     }
 }
 #[cfg(test)]
-mod tmpx { use super::*;
- #[test] fn sizes() { for scene in [Scene::Live, Scene::Static, Scene::Covered, Scene::Black] { let mut s = Source::new(Codec::H264, scene, (640,360), 10, 10, None).unwrap(); let t=std::time::Instant::now(); let v: Vec<usize> = (0..20).map(|i| s.next(i, i%10==0, i as f64/10.0).unwrap().units.iter().map(|u| u.len()).sum()).collect(); println!("{scene:?} {v:?} {:?}/frame", t.elapsed()/20); 
-  let mut s = Source::new(Codec::Mjpeg, scene, (640,360), 10, 10, None).unwrap(); let t=std::time::Instant::now(); let v: Vec<usize> = (0..5).map(|i| s.next(i, i%10==0, i as f64/10.0).unwrap().units.iter().map(|u| u.len()).sum()).collect(); println!("jpeg {v:?} {:?}/frame", t.elapsed()/5); } } }
+mod tmpx {
+    use super::*;
+    #[test]
+    fn sizes() {
+        for scene in [Scene::Live, Scene::Static, Scene::Covered, Scene::Black] {
+            let mut s = Source::new(Codec::H264, scene, (640, 360), 10, 10, None).unwrap();
+            let t = std::time::Instant::now();
+            let v: Vec<usize> = (0..20)
+                .map(|i| s.next(i, i % 10 == 0, i as f64 / 10.0).unwrap().units.iter().map(|u| u.len()).sum())
+                .collect();
+            println!("{scene:?} {v:?} {:?}/frame", t.elapsed() / 20);
+            let mut s = Source::new(Codec::Mjpeg, scene, (640, 360), 10, 10, None).unwrap();
+            let t = std::time::Instant::now();
+            let v: Vec<usize> = (0..5)
+                .map(|i| s.next(i, i % 10 == 0, i as f64 / 10.0).unwrap().units.iter().map(|u| u.len()).sum())
+                .collect();
+            println!("jpeg {v:?} {:?}/frame", t.elapsed() / 5);
+        }
+    }
+}

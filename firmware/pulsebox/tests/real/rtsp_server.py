@@ -18,7 +18,7 @@ from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402 (
 
 # Source, encoder and payloader of one video track; `gop` is in frames.
 VIDEO = {
-    "h264": "x264enc tune=zerolatency speed-preset=ultrafast bitrate=1500 key-int-max={gop} "
+    "h264": "x264enc tune=zerolatency speed-preset=superfast bitrate=1500 key-int-max={gop} "
     "option-string=scenecut=0 ! video/x-h264,profile=main ! rtph264pay name=pay{n} pt=96 config-interval={config}",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast bitrate=1000 key-int-max={gop} "
     "option-string=scenecut=0 ! h265parse ! rtph265pay name=pay{n} pt=96 config-interval={config}",
