@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::id;
 use super::keys::{Absent, Key, Kind, Section};
 use super::mask;
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, REPORTED};
 use super::yaml::{self, Node, Value};
 use crate::camera::CameraUrl;
 
@@ -197,6 +197,9 @@ fn known(key: &Node, section: &'static Section, problems: &mut Vec<Problem>) -> 
     };
     if let Some(known) = section.key(name) {
         return Known::Key(known);
+    }
+    if problems.len() > REPORTED {
+        return Known::No; // nobody will read it, and finding the nearest key takes its time
     }
     if name.starts_with(|c: char| c.is_whitespace()) {
         problems.push(yaml::odd_space(key.start));

@@ -158,9 +158,10 @@ impl Store {
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(looks.tick()).await.is_some() {
             let inner = self.0.clone();
-            // Fails only where the runtime is going down.
-            if tokio::task::spawn_blocking(move || inner.look()).await.is_err() {
-                return;
+            match tokio::task::spawn_blocking(move || inner.look()).await {
+                Err(error) if error.is_panic() => log::error!("reading the configuration failed, a bug: {error}"),
+                Err(_) => return, // the runtime is going down
+                Ok(()) => {}
             }
         }
     }
