@@ -195,6 +195,13 @@ fn the_documentation_prints_the_parsers_own_table_and_its_example_is_read() {
     }
 }
 
+#[test]
+fn a_configuration_printed_for_debugging_shows_no_secret() {
+    let text = "streams: [{ name: A, url: 'rtsp://u:geheim@h/' }]\nmqtt: { password: geheim }\nmediamtx: [{ name: m, url: 'http://u:geheim@h/' }]";
+    let (config, _) = config::parse(text).unwrap();
+    assert!(!format!("{config:?}").contains("geheim"), "{config:?}");
+}
+
 // -- the store -----------------------------------------------------------------------------------------
 
 const GOOD: &str = "# mine\nstreams:\n  - name: Gate\n    url: rtsp://admin:geheim@10.0.0.5/\n";
