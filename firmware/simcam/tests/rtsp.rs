@@ -164,6 +164,7 @@ async fn a_hung_request_is_answered_when_the_mood_passes() {
     assert!(timeout(Duration::from_millis(50), stream.read(&mut [0; 64])).await.is_err(), "an answer while hung");
     camera.set_mood(Mood::Healthy).await;
     assert!(head(&mut stream, "").await.starts_with("RTSP/1.0 200 OK\r\nCSeq: 2\r\n"));
+    assert_eq!(camera.stats().describes, 1);
 }
 
 #[tokio::test]
@@ -203,7 +204,7 @@ async fn one_session_more_than_there_is_room_for_gets_453() {
 
 #[tokio::test]
 async fn a_tenth_of_the_packets_is_lost_and_key_frames_are_whole() {
-    let options = Options { fps: 60, gop: Duration::from_millis(500), ..small(Mood::PacketLoss) };
+    let options = Options { fps: 60, gop: Duration::from_millis(100), ..small(Mood::PacketLoss) };
     let camera = Camera::start(options).await.unwrap();
     let mut stream = TcpStream::connect(camera.addr()).await.unwrap();
     let setup =
@@ -212,20 +213,45 @@ async fn a_tenth_of_the_packets_is_lost_and_key_frames_are_whole() {
     let id = answer.split("Session: ").nth(1).unwrap().split(';').next().unwrap();
     let play = format!("PLAY rtsp://h/live RTSP/1.0\r\nCSeq: 2\r\nSession: {id}\r\n\r\n");
     head(&mut stream, &play).await;
-    let bytes = exchange(&mut stream, "", 300_000).await;
-    let mut sequences = Vec::new();
+    let bytes = exchange(&mut stream, "", 200_000).await;
+    let mut sequences: Vec<u16> = Vec::new();
+    let mut in_key_frame = false;
     let mut rest = &bytes[..];
     while rest.len() >= 16 && rest.len() >= 4 + usize::from(u16::from_be_bytes([rest[2], rest[3]])) {
         assert_eq!(rest[0], b'$');
         let packet = &rest[4..4 + usize::from(u16::from_be_bytes([rest[2], rest[3]]))];
         if rest[1] == 0 {
-            sequences.push(u16::from_be_bytes([packet[2], packet[3]]));
+            let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+            // Whether this FU-A is a later one of an IDR slice (RFC 6184, section 5.8).
+            let later_fragment = packet[12] & 0x1f == 28 && packet[13] & 0x9f == 5;
+            assert!(!later_fragment || in_key_frame && sequences.last() == Some(&sequence.wrapping_sub(1)));
+            in_key_frame = packet[12] & 0x1f == 28 && packet[13] & 0x1f == 5;
+            sequences.push(sequence);
         }
         rest = &rest[4 + packet.len()..];
     }
     let lost: u32 = sequences.windows(2).map(|pair| u32::from(pair[1].wrapping_sub(pair[0]) - 1)).sum();
     let percent = f64::from(lost) * 100.0 / (f64::from(lost) + sequences.len() as f64);
     assert!((5.0..15.0).contains(&percent), "{lost} of {} and more: {percent} %", sequences.len());
+}
+
+#[tokio::test]
+async fn without_key_frames_valid_packets_still_come() {
+    let camera = Camera::start(small(Mood::NoKeyframe)).await.unwrap();
+    let mut stream = TcpStream::connect(camera.addr()).await.unwrap();
+    let setup = "SETUP rtsp://h/live/track1 RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP/TCP;unicast\r\n\r\n";
+    let answer = head(&mut stream, setup).await;
+    let id = answer.split("Session: ").nth(1).unwrap().split(';').next().unwrap();
+    head(&mut stream, &format!("PLAY rtsp://h/live RTSP/1.0\r\nCSeq: 2\r\nSession: {id}\r\n\r\n")).await;
+    for _ in 0..8 {
+        let mut header = [0; 4];
+        timeout(SOON, stream.read_exact(&mut header)).await.unwrap().unwrap();
+        let mut packet = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
+        timeout(SOON, stream.read_exact(&mut packet)).await.unwrap().unwrap();
+        let kind = packet[12] & 0x1f;
+        let kind = if kind == 28 { packet[13] & 0x1f } else { kind };
+        assert!(header[1] == 1 || kind == 1, "NAL unit type {kind}");
+    }
 }
 
 #[tokio::test]
