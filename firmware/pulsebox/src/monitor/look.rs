@@ -221,7 +221,7 @@ impl Take {
         }
         if let Some(at) = self.session.as_ref().and_then(Session::first_packet) {
             climb.reached_at(Rung::FirstPacket, at);
-            climb.waiting(Verdict::NoKeyframe, "a key frame, though video arrives");
+            climb.waiting(Verdict::NoKeyframe, "a key frame");
             self.first_packet_noted = true;
         }
     }
