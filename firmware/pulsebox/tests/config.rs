@@ -113,6 +113,66 @@ fn a_file_that_is_too_big_or_no_file_is_named() {
     assert!(config::read(&file).unwrap_err().to_string().contains(":1:1: the file is larger than 1024 KiB"));
 }
 
+#[test]
+fn hostile_files_are_refused_quickly() {
+    const MIB: usize = 1024 * 1024;
+    let many_keys: String = (0..60_000).map(|n| format!("streans{n}: 1\n")).collect();
+    let many_streams: String = (0..40_000).map(|n| format!("- {{name: c{n}}}\n")).collect();
+    for (name, text) in [
+        ("brackets", "[".repeat(MIB)),
+        ("braces", "{a: ".repeat(MIB / 4)),
+        ("dashes", "- ".repeat(MIB / 2)),
+        ("deep keys", (0..1000).map(|n| format!("{}a:\n", " ".repeat(n))).collect()),
+        ("many keys", many_keys),
+        ("many streams", format!("streams:\n{many_streams}")),
+        ("one long word", "a".repeat(MIB)),
+        ("one long key", format!("{}: 1", "a".repeat(MIB - 3))),
+        ("quotes", format!("a: \"{}", "\\n".repeat(MIB / 2 - 3))),
+        ("anchors", "- &a x\n".repeat(MIB / 7)),
+        ("tabs", format!("{}x", "\t".repeat(MIB - 1))),
+        ("question marks", "? ".repeat(MIB / 2)),
+        ("nul", "\0".repeat(MIB)),
+    ] {
+        let started = Instant::now();
+        let errors = config::parse(&text).expect_err(name);
+        assert!(errors.problems().len() <= 100);
+        assert!(started.elapsed() < Duration::from_secs(5), "{name}: {:?}", started.elapsed());
+    }
+}
+
+/// A sequence that looks random and is the same each time (Knuth's MMIX constants).
+fn dice(seed: &mut u64, sides: usize) -> usize {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 33) as usize % sides
+}
+
+#[test]
+fn no_damaged_file_breaks_the_reader_or_shows_a_secret() {
+    let whole = fs::read_to_string(folder("succeeds/design.yaml")).unwrap();
+    let whole = whole.replace("user:pass@", "user:geheim@").replace("password: \"\"", "password: geheim");
+    let pieces = [
+        "\n", " ", "\t", ":", "- ", "{", "}", "[", "]", "\"", "'", "#", "&a ", "*a", "!", "|", ">", "?", ",", "ü", "\r",
+    ];
+    let mut seed = 7;
+    let mut read = 0;
+    for _ in 0..4000 {
+        let mut text = whole.clone();
+        for _ in 0..=dice(&mut seed, 3) {
+            let at = (dice(&mut seed, text.len())..).find(|at| text.is_char_boundary(*at)).unwrap();
+            match dice(&mut seed, 3) {
+                0 => text.insert_str(at, pieces[dice(&mut seed, pieces.len())]),
+                1 => drop(text.remove(at.min(text.len() - 2))),
+                _ => text.truncate(at.max(10)),
+            }
+        }
+        match config::parse(&text) {
+            Ok(_) => read += 1,
+            Err(errors) => assert!(!errors.to_string().contains("geheim"), "{text}\n{errors}"),
+        }
+    }
+    assert!(read > 100, "{read} were read");
+}
+
 // -- documentation -------------------------------------------------------------------------------------
 
 #[test]
@@ -133,6 +193,13 @@ fn the_documentation_prints_the_parsers_own_table_and_its_example_is_read() {
             assert!(example.contains(&format!("{}:", key.name)), "the example lacks {} {}", section.path, key.name);
         }
     }
+}
+
+#[test]
+fn a_configuration_printed_for_debugging_shows_no_secret() {
+    let text = "streams: [{ name: A, url: 'rtsp://u:geheim@h/' }]\nmqtt: { password: geheim }\nmediamtx: [{ name: m, url: 'http://u:geheim@h/' }]";
+    let (config, _) = config::parse(text).unwrap();
+    assert!(!format!("{config:?}").contains("geheim"), "{config:?}");
 }
 
 // -- the store -----------------------------------------------------------------------------------------

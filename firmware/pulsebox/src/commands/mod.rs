@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod config;
+mod past;
 pub mod run;
 
 use std::io::{self, Write};

@@ -38,18 +38,54 @@ fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn masked_url(text: &str) -> String {
-    match CameraUrl::parse(text) {
-        // Exact where there is nothing to hide: printing would normalise it.
-        Ok(parsed) if parsed.credentials().is_none() && url::mask(text) == text => text.to_owned(),
-        Ok(parsed) => parsed.to_string(),
-        Err(_) => url::mask(text),
+    let Ok(parsed) = CameraUrl::parse(text) else { return loose(text) };
+    let shown = pairs(&parsed.to_string());
+    // Exact where there is nothing to hide: printing would normalise it.
+    if shown == parsed.bare().as_str() { text.to_owned() } else { shown }
+}
+
+/// For text that is nearly a URL: what a misspelt one may hold is masked as well, word by word.
+fn loose(text: &str) -> String {
+    let text = url::mask(text);
+    text.split_inclusive(|c: char| c.is_whitespace() || "\"'`<>".contains(c)).map(loose_word).collect()
+}
+
+fn loose_word(word: &str) -> String {
+    // With `://` it is done already.
+    match word.rsplit_once('@') {
+        Some((before, after)) if before.contains([':', '/']) && !word.contains("://") => {
+            format!("{MASK}:{MASK}@{}", pairs(after))
+        }
+        _ => pairs(word),
     }
+}
+
+/// `pwd=x&ch=1` becomes `pwd=***&ch=1`, wherever in a URL it stands.
+fn pairs(url: &str) -> String {
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if names_a_secret(name) => {
+            let end = value.find(['&', '"', '\'']).unwrap_or(value.trim_end().len());
+            format!("{name}={MASK}{}", &value[end..])
+        }
+        _ => pair.to_owned(),
+    };
+    url.split_inclusive(['?', '&']).map(pair).collect()
+}
+
+fn names_a_secret(parameter: &str) -> bool {
+    let name = parameter.to_ascii_lowercase();
+    sounds_secret(&name) || ["user", "usr", "auth", "key", "pw"].iter().any(|part| name.contains(part))
 }
 
 /// A key whose value nobody may see.
 fn sounds_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["pass", "pasw", "pwd", "pssw", "secret", "token"].iter().any(|part| key.contains(part))
+}
+
+/// Known keys but `url` hold none; a name may be `cam@home`.
+fn may_hold_a_url(key: &str) -> bool {
+    key == "url" || super::keys::SECTIONS.iter().all(|section| section.key(key).is_none())
 }
 
 /// Replaces spans of characters, given in any order, by other text.
@@ -94,6 +130,8 @@ fn split_bom(text: &str) -> (&str, &str) {
 
 fn secrets(key: Option<&str>, node: &Rc<Node>, spans: &mut Vec<(usize, usize, String)>) {
     for (key, value) in node.entries() {
+        // A key may be half of a damaged URL.
+        secrets(None, key, spans);
         secrets(key.text(), value, spans);
     }
     for item in node.items() {
@@ -102,7 +140,7 @@ fn secrets(key: Option<&str>, node: &Rc<Node>, spans: &mut Vec<(usize, usize, St
     let Some(text) = node.text().filter(|text| !text.is_empty()) else { return };
     if key.is_some_and(sounds_secret) && !node.is_null() {
         spans.push((node.from, node.to, quoted(MASK)));
-    } else if text.contains("://") {
+    } else if text.contains("://") || key.is_none_or(may_hold_a_url) {
         let masked = masked_url(text);
         if masked != text {
             // Credentials are replaced by letters and asterisks: as good in quotes as a plain value.
@@ -137,7 +175,7 @@ fn masked_line(line: &str) -> String {
         let end = &line[line.trim_end().len()..];
         return format!("{key}: \"{MASK}\"{end}");
     }
-    url::mask(line)
+    loose(line)
 }
 
 /// For text that is no YAML. A password may go on in deeper lines.
@@ -310,6 +348,16 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
     }
 
     #[test]
+    fn a_misspelt_url_is_masked_too() {
+        for url in ["admin:geheim@10.0.0.5/live", "http//10.0.0.6/cgi?user=admin&pwd=geheim&ch=1", "rtsp:/a:geheim@h/"]
+        {
+            for text in [format!("streams: [{{ name: a@b, url: '{url}' }}]"), format!("streams:\n url: {url}\n]: x")] {
+                assert!(!masked(&text).contains("geheim"), "{}", masked(&text));
+            }
+        }
+    }
+
+    #[test]
     fn a_masked_text_sent_back_keeps_its_secrets() {
         let back = restored(&masked(OLD), OLD);
         let (config, _) = convert::config(&back).unwrap();
@@ -334,5 +382,36 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
         let text = "streams:\n  - name: New\n    url: rtsp://***:***@10.9.9.9/\n";
         let errors = convert::config(&restored(text, OLD)).unwrap_err();
         assert!(errors.to_string().starts_with("3:10: the URL's credentials are masked"), "{errors}");
+    }
+
+    #[test]
+    fn secrets_in_every_style_of_scalar_are_hidden() {
+        for value in [
+            "geheim",
+            "'geheim ''x'",
+            "\"ge\\\"heim geheim\"",
+            "|\n    geheim\n    geheim\n",
+            ">-\n    geheim\n",
+            "geheim\n    geheim",
+        ] {
+            let text = format!("mqtt:\n  password: {value}   \n  host: x # y\nleds: {{}}\n");
+            let shown = masked(&text);
+            assert!(!shown.contains("geheim") && shown.contains("host: x # y"), "{text}\n{shown}");
+            assert!(shown.contains("password: \"***\""), "{shown}");
+            let password = |text: &str| convert::config(text).map(|(config, _)| config.mqtt.password).ok();
+            assert_eq!(password(&restored(&shown, &text)), password(&text), "{text}\n{shown}");
+        }
+    }
+
+    #[test]
+    fn masking_a_damaged_text_shows_no_secret() {
+        // Every text that lacks one part of the line with the secret, and every text cut short.
+        for end in 0..OLD.len() {
+            for text in [&OLD[..end], &format!("{}{}", &OLD[..end], &OLD[(end + 3).min(OLD.len())..])] {
+                let shown = masked(text);
+                let whole = OLD.match_indices("geheim").all(|(at, _)| end + 12 < at || end > at + 8);
+                assert!(!whole || !shown.contains("geheim"), "{text}\n--\n{shown}");
+            }
+        }
     }
 }

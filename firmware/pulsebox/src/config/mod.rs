@@ -20,6 +20,7 @@ mod model;
 mod on_disk;
 mod problem;
 mod store;
+mod words;
 mod yaml;
 
 use std::path::Path;

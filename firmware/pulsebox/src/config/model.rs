@@ -239,10 +239,17 @@ impl Default for HistoryConfig {
 }
 
 /// One entry of `mediamtx:`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[allow(missing_docs)]
 pub struct MediaMtx {
     pub name: String,
     pub url: url::Url,
     pub interval: Duration,
+}
+
+impl std::fmt::Debug for MediaMtx {
+    /// Without the URL: it may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MediaMtx").field("name", &self.name).finish_non_exhaustive()
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Problems reported of one file; a file with more is wrong in kind, and the list would help nobody.
-const REPORTED: usize = 100;
+pub(super) const REPORTED: usize = 100;
 
 /// A place in the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

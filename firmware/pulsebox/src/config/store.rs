@@ -158,9 +158,10 @@ impl Store {
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(looks.tick()).await.is_some() {
             let inner = self.0.clone();
-            // Fails only where the runtime is going down.
-            if tokio::task::spawn_blocking(move || inner.look()).await.is_err() {
-                return;
+            match tokio::task::spawn_blocking(move || inner.look()).await {
+                Err(error) if error.is_panic() => log::error!("reading the configuration failed, a bug: {error}"),
+                Err(_) => return, // the runtime is going down
+                Ok(()) => {}
             }
         }
     }
@@ -287,4 +288,50 @@ fn last_good(path: &Path) -> Option<(String, Config)> {
     let text = on_disk::read_text(&on_disk::beside(path, "last-good")).ok()?;
     let (config, _) = parse(&text).ok()?;
     Some((text, config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "streams:\n  - { name: A, url: 'rtsp://10.0.0.5/' }\n";
+
+    #[test]
+    fn an_editor_that_empties_the_file_before_it_writes_removes_no_camera() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pulsebox.yaml");
+        fs::write(&file, ONE).unwrap();
+        let store = Store::load(&file).unwrap();
+        let mut current = store.watch();
+
+        fs::write(&file, "").unwrap();
+        store.0.look();
+        fs::write(&file, ONE.replace("A", "B")).unwrap();
+        store.0.look();
+        assert!(!current.has_changed().unwrap());
+        store.0.look();
+        assert_eq!(current.borrow_and_update().cameras[0].name, "B");
+
+        // Emptied for good.
+        fs::write(&file, "").unwrap();
+        store.0.look();
+        store.0.look();
+        assert!(current.borrow_and_update().cameras.is_empty());
+    }
+
+    #[test]
+    fn a_calm_file_is_not_read_again_and_a_change_is_still_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pulsebox.yaml");
+        fs::write(&file, ONE).unwrap();
+        let store = Store::load(&file).unwrap();
+        for _ in 0..=2 * CALM {
+            store.0.look();
+        }
+        assert!(store.0.seen().calm > CALM);
+        fs::write(&file, ONE.replace("A", "B")).unwrap();
+        store.0.look();
+        store.0.look();
+        assert_eq!(store.current().cameras[0].name, "B");
+    }
 }

@@ -123,8 +123,7 @@ impl Tree {
                 no_tag(start, tag.is_some())?;
                 let plain = style == ScalarStyle::Plain;
                 let value = Value::Scalar { text: text.into_owned(), plain };
-                let from = span.start.index();
-                let to = quoted_end(&self.text, from, style).unwrap_or(span.end.index());
+                let (from, to) = self.written(span, style);
                 self.put(Node { start, from, to, size: 1, value }, anchor)
             }
             Event::SequenceStart(anchor, tag) => self.begin(span, anchor, tag.is_some(), false),
@@ -133,6 +132,21 @@ impl Tree {
             Event::Alias(anchor) => self.alias(span, anchor),
             _ => Ok(()),
         }
+    }
+
+    /// From where to where a scalar is written: the parser counts the blanks and the comment behind a
+    /// quoted one as well, and leaves out the `|` or `>` of a block.
+    fn written(&self, span: Span, style: ScalarStyle) -> (usize, usize) {
+        let (from, to) = (span.start.index(), span.end.index());
+        if !matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            return (from, quoted_end(&self.text, from, style).unwrap_or(to));
+        }
+        let to = to.min(self.text.len());
+        let searched = self.open.last().map_or(0, |open| open.to)..from.min(to);
+        let mut before = self.text.get(searched.clone()).unwrap_or_default().iter();
+        let header = before.position(|c| matches!(c, '|' | '>')).map_or(from, |at| searched.start + at);
+        let blanks = self.text[header..to].iter().rev().take_while(|c| c.is_whitespace()).count();
+        (header, to - blanks)
     }
 
     fn begin(&mut self, span: Span, anchor: usize, tagged: bool, map: bool) -> Result<(), Problem> {

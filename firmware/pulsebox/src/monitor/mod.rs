@@ -69,6 +69,11 @@ impl Orders {
     pub fn ask(&self, id: &str, ask: Ask) -> bool {
         self.0.try_send((id.to_owned(), ask)).is_ok()
     }
+
+    /// Whether the monitor still runs.
+    pub fn is_heard(&self) -> bool {
+        !self.0.is_closed()
+    }
 }
 
 /// Watches the cameras of a configuration.
