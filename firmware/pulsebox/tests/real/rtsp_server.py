@@ -18,11 +18,11 @@ from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402 (
 
 # Source, encoder and payloader of one video track; `gop` is in frames.
 VIDEO = {
-    "h264": "x264enc tune=zerolatency speed-preset=superfast bitrate=1500 key-int-max={gop} "
+    "h264": "x264enc name=encoder tune=zerolatency speed-preset=superfast bitrate=1500 key-int-max={gop} "
     "option-string=scenecut=0 ! video/x-h264,profile=main ! rtph264pay name=pay{n} pt=96 config-interval={config}",
-    "h265": "x265enc tune=zerolatency speed-preset=ultrafast bitrate=1000 key-int-max={gop} "
+    "h265": "x265enc name=encoder tune=zerolatency speed-preset=ultrafast bitrate=1000 key-int-max={gop} "
     "option-string=scenecut=0 ! h265parse ! rtph265pay name=pay{n} pt=96 config-interval={config}",
-    "mjpeg": "jpegenc quality=70 ! rtpjpegpay name=pay{n} pt=26",
+    "mjpeg": "jpegenc name=encoder quality=70 ! rtpjpegpay name=pay{n} pt=26",
 }
 AUDIO = "( audiotestsrc is-live=true ! audio/x-raw,rate=8000 ! mulawenc ! rtppcmupay name=pay0 pt=0 "
 PROTOCOLS = {
@@ -64,8 +64,29 @@ def launch_line(args):
     return (AUDIO if args.audio_first else "( ") + video
 
 
+def keep_rhythm(_factory, media):
+    """Lets no client rewind the picture, which would start a new GOP: a camera cannot be rewound."""
+
+    def on_query(_pad, info):
+        seeking = info.get_query().type == Gst.QueryType.SEEKING
+        return Gst.PadProbeReturn.DROP if seeking else Gst.PadProbeReturn.OK
+
+    source = media.get_element().get_by_name("encoder").get_static_pad("src")
+    source.add_probe(Gst.PadProbeType.QUERY_UPSTREAM, on_query)
+
+
+class OneStream(GstRtspServer.RTSPMediaFactory):
+    """One encoder for all clients, by whatever host and port they call it, as in a camera.
+
+    GStreamer's own key holds the port in the request's URI, and Pulsebox's requests name its gate's.
+    """
+
+    def do_gen_key(self, url):
+        return url.abspath
+
+
 def factory(args):
-    media = GstRtspServer.RTSPMediaFactory()
+    media = OneStream()
     media.set_launch(launch_line(args))
     media.set_shared(True)  # later clients join the running stream, in the middle of a GOP, as with a camera
     media.set_protocols(PROTOCOLS[args.protocols])
@@ -73,6 +94,7 @@ def factory(args):
     for permission in ("media.factory.access", "media.factory.construct"):
         permissions.add_permission_for_role(ROLE, permission, True)
     media.set_permissions(permissions)
+    media.connect("media-configure", keep_rhythm)
     return media
 
 
@@ -102,8 +124,8 @@ def watch(url, frames, ready):
     viewer = Gst.parse_launch(f"rtspsrc location={url} protocols=tcp latency=0 ! identity name=seen ! fakesink sync=false")
     left = [frames]
 
-    def on_buffer(_element, buffer):
-        if buffer.has_flags(Gst.BufferFlags.MARKER):  # the last packet of a frame (RFC 6184, section 5.1)
+    def on_buffer(_element, packet):
+        if packet.extract_dup(1, 1)[0] & 0x80:  # RTP's marker: the last packet of a frame (RFC 6184, section 5.1)
             left[0] -= 1
             if left[0] == 0:
                 ready()
