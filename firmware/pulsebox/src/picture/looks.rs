@@ -284,5 +284,13 @@ pub(super) fn hash(data: &[u8], seed: u64) -> u64 {
     let hash = mix(hash, rest);
     hash ^ hash >> 29
 }
-impl Looks { #[doc(hidden)] pub fn diffs(&self, o:&Self)->String{ format!("{:?}", self.print.compare(&o.print)) }
-#[doc(hidden)] pub fn q(&self)->u64{self.print.quantiser} }
+impl Looks {
+    #[doc(hidden)]
+    pub fn diffs(&self, o: &Self) -> String {
+        format!("{:?}", self.print.compare(&o.print))
+    }
+    #[doc(hidden)]
+    pub fn q(&self) -> u64 {
+        self.print.quantiser
+    }
+}

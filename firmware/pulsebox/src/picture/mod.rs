@@ -90,7 +90,10 @@ pub struct Structure {
 /// beyond [`MAX_SIDE`], [`MAX_PIXELS`] or [`MAX_ENCODED`].
 pub fn look(frame: &Frame, want_thumbnail: bool) -> Result<Looked, Fault> {
     if frame.data.len() > MAX_ENCODED {
-        return Err(unsupported(format!("the key frame has {} bytes; at most {MAX_ENCODED} are read", frame.data.len())));
+        return Err(unsupported(format!(
+            "the key frame has {} bytes; at most {MAX_ENCODED} are read",
+            frame.data.len()
+        )));
     }
     match frame.codec {
         Codec::H264 => h264::look(&frame.data, want_thumbnail),
