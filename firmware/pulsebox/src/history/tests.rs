@@ -103,16 +103,22 @@ impl Scene {
 
     pub fn tell_open(&self, incident: &Incident) {
         let told = Arc::new(incident.clone());
-        let status = CameraStatus { incident: Some(told.clone()), ..status(&incident.camera) };
+        let known = self.board.camera(&incident.camera).map_or_else(|| status(&incident.camera), |k| (*k).clone());
+        let status = CameraStatus { incident: Some(told.clone()), ..known };
         let put = |now: &mut crate::monitor::board::Snapshot| {
-            now.cameras.entry(incident.camera.clone()).or_insert(Arc::new(status));
+            now.cameras.insert(incident.camera.clone(), Arc::new(status));
         };
         self.board.change(put, [Event::IncidentOpened(told)]);
     }
 
     pub async fn close_incident(&self, incident: &Incident) -> Incident {
         let closed = Incident { to: Some(self.clock.now()), ..incident.clone() };
-        self.board.change(|_| (), [Event::IncidentClosed(Arc::new(closed.clone()))]);
+        let clear = |now: &mut crate::monitor::board::Snapshot| {
+            if let Some(camera) = now.cameras.get_mut(&incident.camera) {
+                Arc::make_mut(camera).incident = None;
+            }
+        };
+        self.board.change(clear, [Event::IncidentClosed(Arc::new(closed.clone()))]);
         self.until_stored(incident.id).await;
         closed
     }
