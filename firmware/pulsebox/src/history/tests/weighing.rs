@@ -105,6 +105,7 @@ async fn an_incident_is_on_disk_at_once_and_open_ones_are_found_after_a_restart(
     let scene = Scene::begin(Some(folder.path()), clock.clone());
     let first = scene.open_incident("gate").await;
     assert_eq!(look(folder.path(), "SELECT count(*) FROM incidents WHERE until IS NULL"), 1, "within no minute");
+    pass(Duration::from_secs(1)).await;
     let second = scene.open_incident("lab").await;
     pass(Duration::from_secs(1)).await;
     let first = scene.close_incident(&first).await;
