@@ -346,7 +346,7 @@ mod judging {
             Scene::flat(640, 360, 128.0).noisy(3.0, 1),
             Scene::flat(640, 360, 128.0).noisy(3.0, 1).clock(5),
             yard().toned(180.0, 0.05).noisy(1.0, 1),
-            yard().blurred(15).clock(5),
+            yard().blurred(20).clock(5),
         ];
         for (number, scene) in covered.into_iter().enumerate() {
             assert_eq!(once(scene.h264(24)), Some(Verdict::Covered), "case {number}");
