@@ -166,12 +166,12 @@ mod decoding {
         for source in &sources {
             for _ in 0..400 {
                 let damaged = with_data(source, |data| {
-                    let head = if dice.next() % 2 == 0 { data.len().min(80) } else { data.len() };
+                    let head = if dice.next().is_multiple_of(2) { data.len().min(80) } else { data.len() };
                     for _ in 0..1 + dice.next() % 4 {
                         let at = dice.next() as usize % head;
                         data[at] = dice.next() as u8;
                     }
-                    if dice.next() % 4 == 0 {
+                    if dice.next().is_multiple_of(4) {
                         data.truncate(dice.next() as usize % data.len());
                     }
                 });
