@@ -59,7 +59,7 @@ pub struct Decoded {
 }
 
 /// A JPEG picture, YCbCr 4:2:0, at most [`THUMBNAIL_WIDTH`] wide.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Jpeg {
     /// One whole JPEG file.
     pub data: Bytes,
@@ -67,6 +67,12 @@ pub struct Jpeg {
     pub width: u32,
     /// Pixels.
     pub height: u32,
+}
+
+impl std::fmt::Debug for Jpeg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "JPEG {}×{}, {} bytes", self.width, self.height, self.data.len())
+    }
 }
 
 /// A key frame that was parsed and not decoded.
