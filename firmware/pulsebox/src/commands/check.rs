@@ -133,10 +133,9 @@ impl Style {
     fn verdict(self, report: &Report) -> String {
         let row = report.verdict.row();
         let mut text = String::new();
-        if row.severity == Severity::Fault {
-            if let Some(rung) = row.rung.filter(|rung| report.rungs.iter().all(|r| r.rung != *rung)) {
-                text += &format!("  {} {rung}\n", self.paint("31", "✗"));
-            }
+        let unreached = row.rung.filter(|rung| report.rungs.iter().all(|r| r.rung != *rung));
+        if let (Severity::Fault, Some(rung)) = (row.severity, unreached) {
+            text += &format!("  {} {rung}\n", self.paint("31", "✗"));
         }
         let stream = describe(&report.stream);
         if !stream.is_empty() {
