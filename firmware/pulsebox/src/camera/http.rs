@@ -297,10 +297,7 @@ fn redirected(from: &CameraUrl, response: &Response<Incoming>) -> Result<CameraU
     let location = location.ok_or_else(|| protocol("the camera redirects to nowhere"))?;
     let to: Url = from.bare().join(location).map_err(|_| protocol("the camera redirects to what is no URL"))?;
     if !matches!(to.scheme(), "http" | "https") {
-        return Err(protocol(&format!(
-            "the camera redirects to `{}://`, which is not followed",
-            printable(to.scheme())
-        )));
+        return Err(protocol(&format!("the camera redirects to `{}://`, which is not followed", printable(to.scheme()))));
     }
     CameraUrl::parse(to.as_str()).map_err(|_| protocol("the camera redirects to what is no URL"))
 }

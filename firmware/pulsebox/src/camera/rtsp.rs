@@ -91,8 +91,10 @@ impl RtspSession {
 }
 
 fn options(target: &Target) -> SessionOptions {
-    let credentials =
-        target.url.credentials().map(|c| Credentials { username: c.username.clone(), password: c.password.clone() });
+    let credentials = target
+        .url
+        .credentials()
+        .map(|c| Credentials { username: c.username.clone(), password: c.password.clone() });
     SessionOptions::default()
         .creds(credentials)
         .user_agent(concat!("Pulsebox/", env!("CARGO_PKG_VERSION")).to_owned())
@@ -113,9 +115,10 @@ fn video_track(session: &retina::client::Session<Described>) -> Result<(usize, C
     }
     let printable = |name: &str| name.chars().filter(|c| c.is_ascii_graphic()).take(20).collect::<String>();
     match video.first() {
-        Some((_, stream)) => {
-            Err(Fault::new(Verdict::Unsupported, format!("the camera sends `{}`", printable(stream.encoding_name()))))
-        }
+        Some((_, stream)) => Err(Fault::new(
+            Verdict::Unsupported,
+            format!("the camera sends `{}`", printable(stream.encoding_name())),
+        )),
         None => {
             let media: Vec<String> = session.streams().iter().take(4).map(|s| printable(s.media())).collect();
             Err(Fault::new(Verdict::NotFound, format!("the stream has no video, only {}", media.join(", "))))
