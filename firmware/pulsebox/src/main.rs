@@ -1,2 +1,54 @@
-//! x
-fn main() {}
+//! The command line. Exit codes: 0 well, 1 what was asked about is not well, 2 wrong usage.
+
+mod commands;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Watches cameras and proves that each shows a living picture.
+#[derive(Parser)]
+#[command(name = "pulsebox", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch the cameras of a configuration until stopped
+    Run {
+        /// The configuration
+        #[arg(long, value_name = "FILE", default_value = "pulsebox.yaml")]
+        config: PathBuf,
+        /// Where the history is kept
+        #[arg(long, value_name = "DIR", default_value = "pulsebox-data")]
+        data: PathBuf,
+    },
+    /// Look at one camera once and say how it is
+    Check(commands::check::Args),
+    /// Work on a configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether a configuration is right, and if not, where and what to do
+    Check {
+        /// The configuration
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Run { config, data } => commands::run::run(&config, &data),
+        Command::Check(args) => commands::check::run(&args),
+        Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
+    }
+}

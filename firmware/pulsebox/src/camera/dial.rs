@@ -63,14 +63,16 @@ pub(super) async fn dial(place: Place<'_>, climb: &mut Climb) -> Result<Line, Fa
     climb.waiting(Verdict::Dns, "the name server's answer");
     let addresses = resolve(place.host, place.port).await?;
     climb.reached(Rung::Resolve);
-    climb.waiting(Verdict::Timeout, "the camera to take the connection");
+    climb.waiting(Verdict::Timeout, "the connection");
     let tcp = connect(&addresses).await?;
     climb.reached(Rung::Connect);
     // Requests are small and must not wait for more to be sent with them.
     let _ = tcp.set_nodelay(true);
     let (local, peer) = match (tcp.local_addr(), tcp.peer_addr()) {
         (Ok(local), Ok(peer)) => (local.ip(), peer.ip()),
-        (Err(e), _) | (_, Err(e)) => return Err(Fault::new(Verdict::Protocol, format!("the connection broke at once ({e})"))),
+        (Err(e), _) | (_, Err(e)) => {
+            return Err(Fault::new(Verdict::Protocol, format!("the connection broke at once ({e})")));
+        }
     };
     let stream = match place.tls {
         None => Stream::Plain(tcp),
@@ -96,9 +98,10 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
         Ok(Ok(_)) => Err(Fault::new(Verdict::Dns, format!("`{host}` has no address"))),
         Ok(Err(e)) => Err(Fault::new(Verdict::Dns, format!("`{host}` does not resolve ({e})"))),
-        Err(_) => {
-            Err(Fault::new(Verdict::Dns, format!("no name server answered for `{host}` within {} s", RESOLVE.as_secs())))
-        }
+        Err(_) => Err(Fault::new(
+            Verdict::Dns,
+            format!("no name server answered for `{host}` within {} s", RESOLVE.as_secs()),
+        )),
     }
 }
 

@@ -272,7 +272,9 @@ impl Inward {
                     None => 0,
                     Some(Ok(n)) if n <= BODY_MAX as u64 => n as usize,
                     Some(Ok(n)) => {
-                        return protocol(&format!("the camera announces a message of {n} bytes; {BODY_MAX} are plenty"));
+                        return protocol(&format!(
+                            "the camera announces a message of {n} bytes; {BODY_MAX} are plenty"
+                        ));
                     }
                     Some(Err(_)) => return protocol("the camera announces a message without a sensible length"),
                 };
@@ -564,7 +566,8 @@ mod tests {
 
     #[test]
     fn headers_are_read_and_replaced_whatever_their_case() {
-        let head = "RTSP/1.0 200 OK\r\nCSeq: 3\r\ntransport: RTP/AVP;client_port=5000-5001;server_port=6000-6001\r\n\r\n";
+        let head =
+            "RTSP/1.0 200 OK\r\nCSeq: 3\r\ntransport: RTP/AVP;client_port=5000-5001;server_port=6000-6001\r\n\r\n";
         let value = header(head, "Transport").unwrap();
         assert_eq!(parameter(value, "server_port"), Some("6000-6001"));
         let replaced = replace_header(head, "Transport", |_| "RTP/AVP/TCP;interleaved=0-1".into());

@@ -14,12 +14,11 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, USER_AG
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::dial::{Place, dial};
 use super::multipart::{PART_MAX, Splitter};
-use super::{CameraUrl, Climb, Codec, Fault, Frame, Rung, Target, Verdict};
+use super::{CameraUrl, Climb, Codec, Fault, Frame, Goodbyes, Rung, Target, Verdict};
 
 /// Bytes of an answer's head.
 const HEAD_MAX: usize = 64 << 10;
@@ -40,12 +39,12 @@ pub struct HttpSession {
 
 enum Source {
     Parts { body: Incoming, splitter: Splitter },
-    Still { body: Option<Incoming>, so_far: BytesMut, target: Box<Target>, goodbyes: TaskTracker },
+    Still { body: Option<Incoming>, so_far: BytesMut, target: Box<Target>, goodbyes: Goodbyes },
 }
 
 impl HttpSession {
     /// Climbs to an answer that promises pictures.
-    pub(super) async fn open(target: &Target, climb: &mut Climb, goodbyes: &TaskTracker) -> Result<Self, Fault> {
+    pub(super) async fn open(target: &Target, climb: &mut Climb, goodbyes: &Goodbyes) -> Result<Self, Fault> {
         let response = get(target, climb, goodbyes).await?;
         let source = source(response, target, goodbyes)?;
         climb.reached(Rung::Describe);
@@ -132,7 +131,7 @@ async fn chunk(body: &mut Incoming) -> Result<Option<Bytes>, Fault> {
 }
 
 /// Tells a stream, a still and a web page apart by the Content-Type.
-fn source(response: Response<Incoming>, target: &Target, goodbyes: &TaskTracker) -> Result<Source, Fault> {
+fn source(response: Response<Incoming>, target: &Target, goodbyes: &Goodbyes) -> Result<Source, Fault> {
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let (kind, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     let kind = kind.trim().to_ascii_lowercase();
@@ -175,7 +174,7 @@ fn printable(text: &str) -> String {
 
 /// One GET with its redirects and its one answer to a challenge. Rungs up to `encrypt` are climbed by the
 /// first connection only.
-async fn get(target: &Target, climb: &mut Climb, goodbyes: &TaskTracker) -> Result<Response<Incoming>, Fault> {
+async fn get(target: &Target, climb: &mut Climb, goodbyes: &Goodbyes) -> Result<Response<Incoming>, Fault> {
     let mut url = target.url.clone();
     let mut later = None;
     let mut authorization: Option<String> = None;
@@ -206,7 +205,7 @@ async fn request(
     target: &Target,
     authorization: Option<String>,
     climb: &mut Climb,
-    goodbyes: &TaskTracker,
+    goodbyes: &Goodbyes,
 ) -> Result<Response<Incoming>, Fault> {
     let tls = url.scheme().is_tls().then_some(target.tls_insecure);
     let line = dial(Place { host: url.host(), port: url.port(), tls }, climb).await?;
@@ -252,7 +251,7 @@ async fn request(
 fn answer(response: &Response<Incoming>, url: &CameraUrl, target: &Target, trusted: bool) -> Result<String, Fault> {
     let auth = |detail: &str| Fault::new(Verdict::Auth, detail);
     let Some(credentials) = target.url.credentials() else {
-        return Err(auth("the camera wants a user name and a password, and the URL has none"));
+        return Err(auth("it wants both, and the URL has none"));
     };
     if !trusted {
         return Err(auth("the camera redirects to another host, which wants a password: it is not sent there"));
@@ -278,11 +277,11 @@ fn answer(response: &Response<Incoming>, url: &CameraUrl, target: &Target, trust
 
 fn accepted(response: Response<Incoming>) -> Result<Response<Incoming>, Fault> {
     let status = response.status();
-    let said = |verdict| Err(Fault::new(verdict, format!("the camera answers {}", status.as_u16())));
+    let said = |verdict| Err(Fault::new(verdict, format!("it answers {}", status.as_u16())));
     match status.as_u16() {
         204 => said(Verdict::Protocol),
         200..=299 => Ok(response),
-        401 | 403 | 407 => Err(Fault::new(Verdict::Auth, "the camera refused the user name or password")),
+        401 | 403 | 407 => said(Verdict::Auth),
         404 | 410 => said(Verdict::NotFound),
         423 | 429 | 503 => said(Verdict::Busy),
         501 | 505 => said(Verdict::Unsupported),
@@ -297,7 +296,10 @@ fn redirected(from: &CameraUrl, response: &Response<Incoming>) -> Result<CameraU
     let location = location.ok_or_else(|| protocol("the camera redirects to nowhere"))?;
     let to: Url = from.bare().join(location).map_err(|_| protocol("the camera redirects to what is no URL"))?;
     if !matches!(to.scheme(), "http" | "https") {
-        return Err(protocol(&format!("the camera redirects to `{}://`, which is not followed", printable(to.scheme()))));
+        return Err(protocol(&format!(
+            "the camera redirects to `{}://`, which is not followed",
+            printable(to.scheme())
+        )));
     }
     CameraUrl::parse(to.as_str()).map_err(|_| protocol("the camera redirects to what is no URL"))
 }

@@ -140,7 +140,7 @@ impl Climb {
     /// The fault of a climb that the deadline cut short.
     pub fn out_of_time(&self) -> Fault {
         let (verdict, for_what) = self.waiting;
-        Fault::new(verdict, format!("waited {:.1} s in all and in vain for {for_what}", self.elapsed().as_secs_f32()))
+        Fault::new(verdict, format!("{for_what} did not come within {:.1} s", self.elapsed().as_secs_f32()))
     }
 
     /// Notes that `rung` was reached now.
@@ -175,10 +175,40 @@ impl Climb {
     }
 }
 
+/// Keeps count of connections that are still to be closed in good order, so that they can be waited for:
+/// those of one check, and those of all checks.
+#[derive(Clone, Debug, Default)]
+pub struct Goodbyes {
+    this: TaskTracker,
+    all: TaskTracker,
+}
+
+impl Goodbyes {
+    /// For one check, counted in `all` too.
+    pub fn among(all: &TaskTracker) -> Self {
+        Self { this: TaskTracker::new(), all: all.clone() }
+    }
+
+    /// Runs a connection's far end.
+    fn spawn(&self, far_end: impl Future<Output = ()> + Send + 'static) {
+        let token = self.all.token();
+        self.this.spawn(async move {
+            far_end.await;
+            drop(token);
+        });
+    }
+
+    /// Waits until all of this check's connections are closed, `limit` at most.
+    pub async fn wait(self, limit: Duration) {
+        self.this.close();
+        let _ = tokio::time::timeout(limit, self.this.wait()).await;
+    }
+}
+
 /// An open camera.
 ///
-/// Dropping it says goodbye in the background (RTSP: TEARDOWN); the tasks that do so run on the tracker
-/// given to [`Session::open`].
+/// Dropping it says goodbye in the background (RTSP: TEARDOWN), counted by the [`Goodbyes`] given to
+/// [`Session::open`].
 pub enum Session {
     /// RTSP or RTSPS.
     Rtsp(Box<rtsp::RtspSession>),
@@ -191,7 +221,7 @@ impl Session {
     ///
     /// # Errors
     /// The rung of the ladder that failed.
-    pub async fn open(target: &Target, climb: &mut Climb, goodbyes: &TaskTracker) -> Result<Self, Fault> {
+    pub async fn open(target: &Target, climb: &mut Climb, goodbyes: &Goodbyes) -> Result<Self, Fault> {
         match target.url.scheme() {
             url::Scheme::Rtsp | url::Scheme::Rtsps => {
                 Ok(Self::Rtsp(Box::new(rtsp::RtspSession::open(target, climb, goodbyes).await?)))

@@ -160,11 +160,7 @@ impl Splitter {
         let from = self.searched.saturating_sub(mark.len());
         let Some(found) = memmem::find(&self.buffer[from..], &mark).map(|at| from + at) else {
             self.searched = self.buffer.len();
-            return if self.buffer.len() > PART_MAX {
-                Err(protocol("a picture does not end"))
-            } else {
-                Ok(None)
-            };
+            return if self.buffer.len() > PART_MAX { Err(protocol("a picture does not end")) } else { Ok(None) };
         };
         let mut end = found;
         while end > 0 && self.buffer[end - 1] == b'-' {

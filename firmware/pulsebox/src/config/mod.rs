@@ -1,5 +1,53 @@
-//! `pulsebox.yaml`: model, validation, live reload, atomic write-back.
+//! `pulsebox.yaml`: what may stand in it, reading it strictly, following it while it changes, and
+//! writing it back without losing it.
+//!
+//! [`parse`] and [`read`] turn text into a [`Config`] or into every problem that can be found in one
+//! go, each with its line and column. [`Store`] holds the file on disk and the configuration in force.
+//! [`edit`] changes one setting and leaves the person's comments where they are. [`keys`] is the one
+//! table of what may be written; the parser, the documentation and the tests read it.
+//!
+//! What it cannot do: after a YAML syntax error nothing further is found (the rest of the text has no
+//! sure meaning); YAML tags, merge keys (`<<`) and several documents in one file are refused.
 
+mod changes;
+mod check;
+mod convert;
+pub mod edit;
+mod id;
+pub mod keys;
+mod mask;
 mod model;
+mod on_disk;
+mod problem;
+mod store;
+mod words;
+mod yaml;
 
+use std::path::Path;
+
+pub use changes::Changes;
+pub use id::id_from_name;
 pub use model::*;
+pub use problem::{Errors, Problem, ReadError, Warning};
+pub use store::{Store, WriteError};
+
+/// The largest file that is read, bytes. A thousand cameras with every key need a third of it.
+pub const SIZE_LIMIT: u64 = 1024 * 1024;
+
+/// Reads a configuration from text. A byte-order mark and Windows line ends are fine; empty text means
+/// nothing to watch.
+///
+/// # Errors
+/// All problems found, at most 100, ordered by line and column. None quotes a secret.
+pub fn parse(text: &str) -> Result<(Config, Vec<Warning>), Errors> {
+    convert::config(text)
+}
+
+/// Reads a configuration file of at most [`SIZE_LIMIT`] bytes. Blocks.
+///
+/// # Errors
+/// The file cannot be read, or it holds problems; printed as `FILE:LINE:COLUMN: what; what to do`.
+pub fn read(path: &Path) -> Result<(Config, Vec<Warning>), ReadError> {
+    let text = on_disk::read_text(path)?;
+    parse(&text).map_err(|errors| ReadError::Bad { path: path.to_owned(), errors })
+}

@@ -56,6 +56,23 @@ pub struct CameraConfig {
 }
 
 impl CameraConfig {
+    /// A camera with every setting at its default; its name is its id.
+    pub fn new(id: &str, url: CameraUrl) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            url,
+            transport: Transport::Tcp,
+            tls_insecure: false,
+            heartbeat: Duration::from_secs(15),
+            timeout: Duration::from_secs(15),
+            expect: Expect::default(),
+            alarm: Alarm::default(),
+            led: None,
+            paused: false,
+        }
+    }
+
     /// What the camera room needs to open it.
     pub fn target(&self) -> Target {
         Target { url: self.url.clone(), transport: self.transport, tls_insecure: self.tls_insecure }
@@ -91,7 +108,8 @@ pub struct Alarm {
     pub black_luma: u8,
     /// Judge covered lenses. Default true.
     pub covered: bool,
-    /// A picture has no detail when this is not reached, 0 to 255; see `picture::judge`. Default 4.
+    /// A picture has no detail when this is not reached, luma levels 0 to 255; see `picture::Looks::detail`.
+    /// Default 4.
     pub covered_detail: f32,
     /// The first packet later than this is `slow`, seconds. Default 3.
     pub slow: Duration,
@@ -222,10 +240,17 @@ impl Default for HistoryConfig {
 }
 
 /// One entry of `mediamtx:`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[allow(missing_docs)]
 pub struct MediaMtx {
     pub name: String,
     pub url: url::Url,
     pub interval: Duration,
+}
+
+impl std::fmt::Debug for MediaMtx {
+    /// Without the URL: it may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MediaMtx").field("name", &self.name).finish_non_exhaustive()
+    }
 }

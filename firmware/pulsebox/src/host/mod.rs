@@ -1,1 +1,6 @@
-//! The box itself.
+//! The box itself: whether it has a network. (Temperature, memory, SD wear and clock trust come with the
+//! appliance.)
+
+mod network;
+
+pub use network::{Interfaces, watch_network};

@@ -1,6 +1,224 @@
 //! Looks at each camera when its time has come and keeps the board.
 //!
-//! `check` is one look; `board` is what is known now and what just happened; `plan` decides when the
-//! next look is due; `verdict`s become states by the thresholds in `state`.
+//! One task a camera; [`look`] is one look, [`judge`] says what it means, [`standing`] turns verdicts
+//! into states and incidents, [`board`] holds what is known. The checks of all cameras are spread evenly
+//! over the heartbeat, and [`lanes`] bounds how many run at once.
 
 pub mod board;
+mod camera;
+pub mod judge;
+mod lanes;
+pub mod look;
+pub mod standing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::board::{Board, Event, Incident, State};
+use self::camera::{CameraTask, Order};
+use self::lanes::Lanes;
+use self::look::Eye;
+use self::standing::IncidentIds;
+use crate::clock::Clock;
+use crate::config::{CameraConfig, Config};
+
+/// Orders waiting to be carried out; more are refused.
+const ORDERS_WAITING: usize = 256;
+
+/// Tells whether the box itself has a network.
+pub trait Link: Send + Sync + 'static {
+    /// Whether any link is up with an address, loopback apart.
+    fn is_up(&self) -> bool;
+}
+
+/// What the monitor works with.
+#[derive(Clone)]
+pub struct Means {
+    /// Where it writes.
+    pub board: Board,
+    /// What time it is.
+    pub clock: Clock,
+    /// What looks.
+    pub eye: Arc<dyn Eye>,
+    /// Whether the box is blind.
+    pub link: Arc<dyn Link>,
+}
+
+/// What a person asks of the monitor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Check now.
+    Check,
+    /// Stop checking, until then or until told otherwise.
+    Pause(Option<Timestamp>),
+    /// Check again.
+    Resume,
+}
+
+/// Passes orders to a running monitor. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Orders(mpsc::Sender<(String, Ask)>);
+
+impl Orders {
+    /// Asks for `ask` of the camera `id`. False if the monitor has stopped or has too much to do.
+    pub fn ask(&self, id: &str, ask: Ask) -> bool {
+        self.0.try_send((id.to_owned(), ask)).is_ok()
+    }
+
+    /// Whether the monitor still runs.
+    pub fn is_heard(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
+/// Watches the cameras of a configuration.
+pub struct Monitor {
+    means: Means,
+    ids: IncidentIds,
+    lanes: watch::Sender<Arc<Lanes>>,
+    at_once: usize,
+    cameras: BTreeMap<String, Watched>,
+    /// Incidents that were open when the box last ran, by camera.
+    resumed: BTreeMap<String, Incident>,
+    orders: mpsc::Receiver<(String, Ask)>,
+}
+
+struct Watched {
+    config: watch::Sender<Arc<CameraConfig>>,
+    orders: mpsc::Sender<Order>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Monitor {
+    /// A monitor that goes on with `open_incidents` of before.
+    pub fn new(means: Means, open_incidents: Vec<Incident>) -> (Self, Orders) {
+        let (to_monitor, orders) = mpsc::channel(ORDERS_WAITING);
+        let at_once = 1;
+        let monitor = Self {
+            means,
+            ids: IncidentIds::default(),
+            lanes: watch::Sender::new(Arc::new(Lanes::new(at_once))),
+            at_once,
+            cameras: BTreeMap::new(),
+            resumed: open_incidents.into_iter().map(|i| (i.camera.clone(), i)).collect(),
+            orders,
+        };
+        (monitor, Orders(to_monitor))
+    }
+
+    /// Runs until `stop`; follows the configuration, touching only the cameras that changed.
+    pub async fn run(mut self, mut config: watch::Receiver<Arc<Config>>, stop: CancellationToken) {
+        let first = config.borrow_and_update().clone();
+        self.follow(&first).await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = config.changed() => {
+                    if changed.is_err() {
+                        stop.cancelled().await;
+                        break;
+                    }
+                    let now = config.borrow_and_update().clone();
+                    self.follow(&now).await;
+                }
+                Some((id, ask)) = self.orders.recv() => {
+                    if let Some(camera) = self.cameras.get(&id) {
+                        // A camera with a full queue has been asked the same already.
+                        let _ = camera.orders.try_send(Order::Ask(ask));
+                    }
+                }
+            }
+        }
+        let cameras = std::mem::take(&mut self.cameras);
+        for camera in cameras.values() {
+            camera.stop.cancel();
+        }
+        for camera in cameras.into_values() {
+            let _ = camera.task.await;
+        }
+    }
+
+    async fn follow(&mut self, config: &Config) {
+        if self.at_once != config.checks_at_once {
+            self.at_once = config.checks_at_once;
+            self.lanes.send_replace(Arc::new(Lanes::new(self.at_once)));
+        }
+        let kept: Vec<&String> = config.cameras.iter().map(|c| &c.id).collect();
+        let gone: Vec<String> = self.cameras.keys().filter(|id| !kept.contains(id)).cloned().collect();
+        let mut list_changed = !gone.is_empty();
+        for id in gone {
+            if let Some(Watched { config, stop, task, .. }) = self.cameras.remove(&id) {
+                drop(config); // tells the task that this is for good
+                stop.cancel();
+                let _ = task.await;
+            }
+            self.means.board.change(|snapshot| drop(snapshot.cameras.remove(&id)), []);
+        }
+        // What was open of cameras that are no longer configured ends now.
+        for (_, incident) in std::mem::take(&mut self.resumed) {
+            if kept.contains(&&incident.camera) {
+                self.resumed.insert(incident.camera.clone(), incident);
+            } else {
+                let to = Some(self.means.clock.now().max(incident.from));
+                self.means.board.change(|_| (), [Event::IncidentClosed(Arc::new(Incident { to, ..incident }))]);
+            }
+        }
+        for (place, camera) in config.cameras.iter().enumerate() {
+            match self.cameras.get(&camera.id) {
+                Some(watched) => {
+                    let renamed = watched.config.borrow().name != camera.name;
+                    list_changed |= renamed;
+                    watched.config.send_if_modified(|now| {
+                        let differs = **now != *camera;
+                        if differs {
+                            *now = Arc::new(camera.clone());
+                        }
+                        differs
+                    });
+                }
+                None => {
+                    list_changed = true;
+                    let watched = self.start(place, camera);
+                    self.cameras.insert(camera.id.clone(), watched);
+                }
+            }
+        }
+        let order: Arc<[String]> = config.cameras.iter().map(|c| c.id.clone()).collect();
+        let reordered = *self.means.board.now().order != *order;
+        if list_changed || reordered {
+            self.means.board.change(|snapshot| snapshot.order = order, [Event::CamerasChanged]);
+        }
+    }
+
+    fn start(&mut self, place: usize, camera: &CameraConfig) -> Watched {
+        let (config, config_rx) = watch::channel(Arc::new(camera.clone()));
+        let (orders, orders_rx) = mpsc::channel(8);
+        let stop = CancellationToken::new();
+        let task = CameraTask::new(
+            self.means.clone(),
+            self.lanes.subscribe(),
+            config_rx,
+            orders_rx,
+            stop.clone(),
+            place,
+            (self.resumed.remove(&camera.id), self.ids.clone()),
+        );
+        Watched { config, orders, stop, task: tokio::spawn(task.run()) }
+    }
+}
+
+/// Counts the cameras in each state: `[up, degraded, down, unknown, paused]`.
+pub fn count(board: &Board) -> [usize; 5] {
+    let mut counts = [0; 5];
+    for camera in board.now().cameras.values() {
+        counts[camera.state as usize] += 1;
+    }
+    debug_assert_eq!(State::ALL.len(), counts.len());
+    counts
+}

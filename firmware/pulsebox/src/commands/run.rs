@@ -1,0 +1,163 @@
+//! `pulsebox run`: wires the rooms together and keeps them until told to stop.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pulsebox::clock::Clock;
+use pulsebox::config::{Config, Store};
+use pulsebox::history::{History, HistorySettings};
+use pulsebox::host::{Interfaces, watch_network};
+use pulsebox::monitor::board::Board;
+use pulsebox::monitor::look::RealEye;
+use pulsebox::monitor::{Means, Monitor};
+use pulsebox::service;
+use pulsebox::web::{Web, bind};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::past::Recorded;
+use super::{fail, runtime};
+
+/// Everything must have ended this long after SIGTERM. The history's last write is the last to end.
+const STOP: Duration = Duration::from_millis(1800);
+/// Open incidents of before are read within this time, or not at all.
+const RESUME: Duration = Duration::from_secs(10);
+/// The count of bytes written is looked up this often.
+const COUNT_WRITES: Duration = Duration::from_secs(60);
+
+/// Runs the daemon. Exit 0 after SIGTERM or SIGINT, 1 where it could not start.
+pub fn run(config: &Path, data: &Path) -> ExitCode {
+    service::start_logging();
+    let store = match Store::load(config) {
+        Ok(store) => Arc::new(store),
+        Err(error) => return fail(1, &error.to_string()),
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(code) => return code,
+    };
+    let ended = runtime.block_on(daemon(store, data));
+    // A thread that hangs in the system's resolver must not hold the exit back.
+    runtime.shutdown_timeout(Duration::from_millis(50));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(1, &problem),
+    }
+}
+
+async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
+    let signals = |e: std::io::Error| format!("cannot listen for signals: {e}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
+
+    let config = store.current();
+    let (listener, warning) = bind(config.web.listen).await.map_err(|e| e.to_string())?;
+    if let Some(warning) = warning {
+        log::warn!("{warning}");
+    }
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+
+    let clock = Clock::system();
+    let board = Board::default();
+    let history = {
+        let settings = HistorySettings::new(&config.history, config.timezone.clone(), clock.clone());
+        let dir = Some(data.to_owned());
+        tokio::task::spawn_blocking(move || History::open(dir, settings)).await.map_err(|e| e.to_string())?
+    };
+    let open = match timeout(RESUME, history.open_incidents()).await {
+        Ok(Ok(open)) => open,
+        Ok(Err(e)) => {
+            log::warn!("the incidents that were open before are not known: {e}");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    };
+
+    let eye = Arc::new(RealEye::default());
+    let means =
+        Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(Interfaces::default()) };
+    let (monitor, orders) = Monitor::new(means, open);
+    let web = Web { board: board.clone(), past: Arc::new(Recorded(history.clone())), clock, hosts: Vec::new() };
+
+    // Two tokens: the history must hear what the monitor says last.
+    let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
+    let mut last = JoinSet::new();
+    last.spawn(history.clone().run(board.clone(), stop_last.clone()));
+    let mut rooms = JoinSet::new();
+    rooms.spawn(monitor.run(store.watch(), stop.clone()));
+    rooms.spawn(web.serve_on(listener, stop.clone()));
+    rooms.spawn(watch_network(board.clone(), stop.clone()));
+    rooms.spawn(store.clone().follow(stop.clone()));
+    rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
+    rooms.spawn(follow_settings(history, store.watch(), stop.clone()));
+    rooms.spawn(service::keep_systemd_informed(board, move || orders.is_heard(), stop.clone()));
+    service::ready();
+    log::info!("watching {} cameras; the page is at http://{address}/", config.cameras.len());
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    service::stopping();
+    let ended = timeout(STOP, async {
+        stop.cancel();
+        tokio::join!(drain(&mut rooms), eye.close());
+        stop_last.cancel();
+        drain(&mut last).await;
+    });
+    if ended.await.is_err() {
+        log::warn!("not everything ended within {} ms", STOP.as_millis());
+    }
+    Ok(())
+}
+
+async fn drain(rooms: &mut JoinSet<()>) {
+    while let Some(ended) = rooms.join_next().await {
+        if let Err(e) = ended {
+            log::error!("a part of Pulsebox broke down: {e}");
+        }
+    }
+}
+
+/// Puts on the board what is wrong with storage and configuration, and how much was written.
+async fn tell_faults(
+    board: Board,
+    mut storage: watch::Receiver<Option<String>>,
+    mut config: watch::Receiver<Option<String>>,
+    stop: CancellationToken,
+) {
+    let mut ticks = interval(COUNT_WRITES);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let (storage_fault, config_fault) = (storage.borrow_and_update().clone(), config.borrow_and_update().clone());
+        let bytes_written = pulsebox::history::bytes_written();
+        board.change_host(|host| {
+            host.storage_fault = storage_fault;
+            host.config_fault = config_fault;
+            host.bytes_written = bytes_written;
+        });
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Ok(()) = storage.changed() => {}
+            Ok(()) = config.changed() => {}
+            _ = ticks.tick() => {}
+        }
+    }
+}
+
+/// Passes on the settings of the history as the configuration changes.
+async fn follow_settings(history: History, mut config: watch::Receiver<Arc<Config>>, stop: CancellationToken) {
+    loop {
+        let now = config.borrow_and_update().clone();
+        history.set_settings(&now.history, now.timezone.clone());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = config.changed() => if changed.is_err() { return },
+        }
+    }
+}

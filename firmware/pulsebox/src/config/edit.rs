@@ -1,0 +1,498 @@
+//! Changes one setting in the text and leaves the person's comments, order and layout where they are.
+//!
+//! Each change is made twice: on the tree, which says what the result must mean, and in the text. The
+//! edited text is read again; where it does not mean the same (an alias, an odd layout), the stream's
+//! block or the section is written anew, and only where that fails too is the edit refused.
+//!
+//! Settings are JSON values, as they come from the page; JSON is a part of YAML. Comments above a
+//! removed stream stay.
+
+use std::rc::Rc;
+
+use serde_json::Value as Json;
+
+use super::model::Config;
+use super::problem::Errors;
+use super::yaml::{self, Node, Value};
+use super::{convert, mask, parse};
+
+/// Why a text was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The text, before or after the change, is no good configuration. Places are those in the text
+    /// that was read.
+    #[error("{0}")]
+    Bad(#[from] Errors),
+    /// No stream has this id.
+    #[error("there is no camera `{0}`; look at the list of cameras for its id")]
+    NoSuchStream(String),
+    /// The text is laid out in a way that the change cannot be written into.
+    #[error("this change cannot be written into the file as it is laid out; edit the file by hand")]
+    TooOdd,
+}
+
+/// Adds a stream at the end; `keys` in the order in which they are to stand.
+///
+/// # Errors
+/// The text or the new stream is bad.
+pub fn add_stream(text: &str, keys: &[(&str, Json)]) -> Result<String, EditError> {
+    let stream = Item::Map(keys.iter().map(|(key, value)| ((*key).to_owned(), Item::of_json(value))).collect());
+    let source = Source::read(text)?;
+    let mut wanted = source.tree();
+    match wanted.entry("streams") {
+        Item::List(items) => items.push(stream.clone()),
+        other => *other = Item::List(vec![stream.clone()]),
+    }
+    source.settle(&wanted, [source.with_stream(&stream)])
+}
+
+/// Sets a key of a stream; JSON's `null` removes it, so that its default holds again.
+///
+/// # Errors
+/// No stream has this id; the text is bad, or would be with this value.
+pub fn set_stream_key(text: &str, id: &str, key: &str, value: &Json) -> Result<String, EditError> {
+    let source = Source::read(text)?;
+    let (n, node) = source.stream(id)?;
+    let mut wanted = source.tree();
+    let Item::List(items) = wanted.entry("streams") else { return Err(EditError::TooOdd) };
+    let stream = items.get_mut(n).ok_or(EditError::TooOdd)?;
+    stream.set(key, Item::of_json(value));
+    let anew = source.replaced(node.from, node.to, &stream.clone().flow());
+    source.settle(&wanted, [source.with_key(&node, key, &Item::of_json(value)), Some(anew)])
+}
+
+/// Removes a stream.
+///
+/// # Errors
+/// No stream has this id, or the text is bad.
+pub fn remove_stream(text: &str, id: &str) -> Result<String, EditError> {
+    let source = Source::read(text)?;
+    let (n, _) = source.stream(id)?;
+    let mut wanted = source.tree();
+    let Item::List(items) = wanted.entry("streams") else { return Err(EditError::TooOdd) };
+    items.remove(n);
+    source.settle(&wanted, [source.without_stream(n)])
+}
+
+/// Sets a key outside the streams, for instance `["mqtt", "home_assistant", "enabled"]`; JSON's `null`
+/// removes it.
+///
+/// # Errors
+/// The text is bad, or would be with this value.
+pub fn set_key(text: &str, path: &[&str], value: &Json) -> Result<String, EditError> {
+    let source = Source::read(text)?;
+    let mut wanted = source.tree();
+    let Some((last, sections)) = path.split_last() else { return Err(EditError::TooOdd) };
+    let mut item = &mut wanted;
+    for section in sections {
+        item = item.entry(section);
+    }
+    item.set(last, Item::of_json(value));
+    // The deepest section that is written out already takes the change; what lies below it is made.
+    let mut node = source.root.clone();
+    let mut rest = path;
+    while let (Some(current), [first, _, ..]) = (&node, rest) {
+        match current.get(first) {
+            Some(inner) if matches!(inner.value, Value::Map { .. }) => node = Some(inner.clone()),
+            _ => break,
+        }
+        rest = &rest[1..];
+    }
+    let made =
+        rest.iter().skip(1).rev().fold(Item::of_json(value), |inner, key| Item::Map(vec![((*key).to_owned(), inner)]));
+    let edited = match (&node, rest.first()) {
+        (Some(node), Some(key)) => source.with_key(node, key, &made),
+        (None, Some(key)) => Some(source.appended(&format!("{key}: {}", made.flow()))),
+        (_, None) => None,
+    };
+    source.settle(&wanted, [edited])
+}
+
+/// A value as it is to be written, on its own.
+#[derive(Clone, Debug, PartialEq)]
+enum Item {
+    Null,
+    /// As it stands, without quotes.
+    Plain(String),
+    Text(String),
+    List(Vec<Item>),
+    Map(Vec<(String, Item)>),
+}
+
+impl Item {
+    fn of_node(node: &Rc<Node>) -> Self {
+        match &node.value {
+            _ if node.is_null() => Item::Null,
+            Value::Scalar { text, plain: true } if is_plain(text) => Item::Plain(text.clone()),
+            Value::Scalar { text, .. } => Item::Text(text.clone()),
+            Value::List { items, .. } => Item::List(items.iter().map(Self::of_node).collect()),
+            Value::Map { entries, .. } => {
+                let entry = |(key, value): &(Rc<Node>, Rc<Node>)| {
+                    (key.text().unwrap_or_default().to_owned(), Self::of_node(value))
+                };
+                Item::Map(entries.iter().map(entry).collect())
+            }
+        }
+    }
+
+    fn of_json(json: &Json) -> Self {
+        match json {
+            Json::Null => Item::Null,
+            Json::Bool(_) | Json::Number(_) => Item::Plain(json.to_string()),
+            Json::String(text) => Item::Text(text.clone()),
+            Json::Array(items) => Item::List(items.iter().map(Self::of_json).collect()),
+            Json::Object(map) => Item::Map(map.iter().map(|(k, v)| (k.clone(), Self::of_json(v))).collect()),
+        }
+    }
+
+    /// In one line.
+    fn flow(&self) -> String {
+        match self {
+            Item::Null => "null".into(),
+            Item::Plain(text) => text.clone(),
+            Item::Text(text) if is_plain(text) && reads_as_text(text) => text.clone(),
+            Item::Text(text) => mask::quoted(text),
+            Item::List(items) => format!("[{}]", items.iter().map(Item::flow).collect::<Vec<_>>().join(", ")),
+            Item::Map(entries) if entries.is_empty() => "{}".into(),
+            Item::Map(entries) => {
+                let entries: Vec<String> = entries.iter().map(|(key, value)| entry(key, value)).collect();
+                format!("{{ {} }}", entries.join(", "))
+            }
+        }
+    }
+
+    /// A key's value in a mapping, made where it is missing; what is no mapping becomes one.
+    fn entry(&mut self, key: &str) -> &mut Item {
+        if !matches!(self, Item::Map(_)) {
+            *self = Item::Map(Vec::new());
+        }
+        let Item::Map(entries) = self else { return self };
+        let n = entries.iter().position(|(other, _)| other == key).unwrap_or_else(|| {
+            entries.push((key.to_owned(), Item::Null));
+            entries.len() - 1
+        });
+        &mut entries[n].1
+    }
+
+    fn set(&mut self, key: &str, value: Item) {
+        *self.entry(key) = value;
+    }
+}
+
+/// `key: value`
+fn entry(key: &str, value: &Item) -> String {
+    let key = if is_plain(key) { key.to_owned() } else { mask::quoted(key) };
+    format!("{key}: {}", value.flow())
+}
+
+/// Safe without quotes, inside brackets too.
+fn is_plain(text: &str) -> bool {
+    let good = |c: char| c.is_alphanumeric() || " _-./:@%&=?+".contains(c);
+    text.starts_with(char::is_alphanumeric)
+        && !text.ends_with([' ', ':'])
+        && !text.contains(": ")
+        && text.chars().all(good)
+}
+
+/// Not taken for a number, a truth value or nothing, by this program or another.
+fn reads_as_text(text: &str) -> bool {
+    let word = text.to_ascii_lowercase();
+    let other = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&word.as_str());
+    !other && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// A text that is a good configuration, to be edited.
+struct Source<'a> {
+    bom: &'static str,
+    text: &'a str,
+    root: Option<Rc<Node>>,
+    /// Byte offset of each character, and of the end.
+    bytes: Vec<usize>,
+    line_end: &'static str,
+}
+
+impl<'a> Source<'a> {
+    fn read(whole: &'a str) -> Result<Self, Errors> {
+        parse(whole)?;
+        let (bom, text) = whole.strip_prefix('\u{feff}').map_or(("", whole), |text| ("\u{feff}", text));
+        let root = yaml::parse(text)?;
+        let bytes = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+        Ok(Self { bom, text, root, bytes, line_end })
+    }
+
+    fn tree(&self) -> Item {
+        self.root.as_ref().map_or_else(|| Item::Map(Vec::new()), Item::of_node)
+    }
+
+    fn stream(&self, id: &str) -> Result<(usize, Rc<Node>), EditError> {
+        let missing = || EditError::NoSuchStream(id.to_owned());
+        let root = self.root.as_ref().ok_or_else(missing)?;
+        let n = convert::stream_ids(root).iter().position(|other| other == id).ok_or_else(missing)?;
+        let node = root.get("streams").and_then(|streams| streams.items().get(n)).ok_or_else(missing)?;
+        Ok((n, node.clone()))
+    }
+
+    /// The first edited text that means what is wanted.
+    fn settle<const N: usize>(&self, wanted: &Item, edited: [Option<String>; N]) -> Result<String, EditError> {
+        // Where even the plain form is refused, the value is bad and not the layout.
+        let meant: Config = match parse(&wanted.flow()) {
+            Ok((meant, _)) => meant,
+            Err(errors) => {
+                let placed = edited.iter().flatten().find_map(|text| parse(text).err());
+                return Err(placed.unwrap_or(errors).into());
+            }
+        };
+        let means_it = |text: &String| parse(text).is_ok_and(|(config, _)| config == meant);
+        edited.into_iter().flatten().map(|text| format!("{}{text}", self.bom)).find(means_it).ok_or(EditError::TooOdd)
+    }
+
+    fn byte(&self, character: usize) -> usize {
+        self.bytes.get(character).copied().unwrap_or(self.text.len())
+    }
+
+    /// The text with the characters `from..to` replaced.
+    fn replaced(&self, from: usize, to: usize, new: &str) -> String {
+        self.replaced_bytes(self.byte(from), self.byte(to), new)
+    }
+
+    fn replaced_bytes(&self, from: usize, to: usize, new: &str) -> String {
+        match (self.text.get(..from), self.text.get(to..)) {
+            (Some(front), Some(back)) => format!("{front}{new}{back}"),
+            _ => self.text.to_owned(),
+        }
+    }
+
+    /// The byte where the line of a character starts.
+    fn line_start(&self, character: usize) -> usize {
+        let before = &self.text[..self.byte(character)];
+        before.rfind('\n').map_or(0, |at| at + 1)
+    }
+
+    /// The byte behind the line break of the line that ends a node.
+    fn next_line(&self, character: usize) -> usize {
+        let from = self.byte(character);
+        self.text[from..].find('\n').map_or(self.text.len(), |at| from + at + 1)
+    }
+
+    /// The text with lines put in at a byte where a line starts, or the end.
+    fn with_lines(&self, at: usize, lines: &[String]) -> String {
+        let open = at == self.text.len() && !self.text.is_empty() && !self.text.ends_with('\n');
+        let mut new = if open { self.line_end.to_owned() } else { String::new() };
+        for line in lines {
+            new.push_str(line);
+            new.push_str(self.line_end);
+        }
+        self.replaced_bytes(at, at, &new)
+    }
+
+    fn appended(&self, line: &str) -> String {
+        self.with_lines(self.text.len(), &[line.to_owned()])
+    }
+
+    /// The text with a key of a mapping set, or removed where the value is null.
+    fn with_key(&self, node: &Node, key: &str, value: &Item) -> Option<String> {
+        let Value::Map { entries, flow } = &node.value else { return None };
+        let at = entries.iter().position(|(other, _)| other.text() == Some(key));
+        match (at, value) {
+            (Some(n), Item::Null) => Some(self.without_entry(node, n)),
+            (None, Item::Null) => Some(self.text.to_owned()),
+            // An alias's value stands elsewhere, for others too.
+            (Some(n), _) if entries[n].1.from < entries[n].0.to => None,
+            (Some(n), _) => {
+                let (key, old) = &entries[n];
+                if old.is_null() && old.from == old.to {
+                    let colon = self.byte(key.to) + self.text[self.byte(key.to)..].find(':')? + 1;
+                    return Some(self.replaced_bytes(colon, colon, &format!(" {}", value.flow())));
+                }
+                Some(self.replaced(old.from, old.to, &value.flow()))
+            }
+            (None, _) if *flow => {
+                let new = entry(key, value);
+                match entries.last() {
+                    Some((_, last)) => Some(self.replaced(last.to, last.to, &format!(", {new}"))),
+                    None => Some(self.replaced(node.from, node.to, &format!("{{ {new} }}"))),
+                }
+            }
+            (None, _) => {
+                let indent = " ".repeat(node.start.column - 1);
+                Some(self.with_lines(self.next_line(node.to), &[format!("{indent}{}", entry(key, value))]))
+            }
+        }
+    }
+
+    fn without_entry(&self, node: &Node, n: usize) -> String {
+        let Value::Map { entries, flow } = &node.value else { return self.text.to_owned() };
+        let (key, value) = &entries[n];
+        let starts_its_line = self.text[self.line_start(key.from)..self.byte(key.from)].trim().is_empty();
+        match (entries.get(n + 1), n.checked_sub(1)) {
+            _ if !flow && starts_its_line => {
+                self.replaced_bytes(self.line_start(key.from), self.next_line(value.to.max(key.to)), "")
+            }
+            (Some((next, _)), _) => self.replaced(key.from, next.from, ""),
+            (None, Some(before)) => self.replaced(entries[before].1.to, value.to, ""),
+            (None, None) => self.replaced(node.from, node.to, "{}"),
+        }
+    }
+
+    /// The text with one more stream.
+    fn with_stream(&self, stream: &Item) -> Option<String> {
+        let root = self.root.as_ref();
+        let entry = root.and_then(|root| root.entries().iter().find(|(key, _)| key.text() == Some("streams")));
+        let Some((key, streams)) = entry else {
+            let mut lines = vec!["streams:".to_owned()];
+            lines.extend(block(stream, "  "));
+            return Some(self.with_lines(self.text.len(), &lines));
+        };
+        match (&streams.value, streams.items().last()) {
+            (Value::List { flow: true, .. }, Some(last)) => {
+                Some(self.replaced(last.to, last.to, &format!(", {}", stream.flow())))
+            }
+            (Value::List { .. }, Some(last)) => {
+                let dash = self.dash(last)?;
+                let indent = " ".repeat(dash - self.text[..dash].rfind('\n').map_or(0, |at| at + 1));
+                Some(self.with_lines(self.next_line(streams.to), &block(stream, &indent)))
+            }
+            // `streams:` and `streams: []`
+            _ => {
+                let colon = self.byte(key.to) + self.text[self.byte(key.to)..].find(':')? + 1;
+                let end = self.byte(streams.to).max(colon);
+                let lines = block(stream, "  ").join(self.line_end);
+                Some(self.replaced_bytes(colon, end, &format!("{}{lines}", self.line_end)))
+            }
+        }
+    }
+
+    /// The byte of the dash in front of a list's entry.
+    fn dash(&self, item: &Node) -> Option<usize> {
+        self.text[..self.byte(item.from)].rfind('-')
+    }
+
+    fn without_stream(&self, n: usize) -> Option<String> {
+        let streams = self.root.as_ref()?.get("streams")?;
+        let Value::List { items, flow } = &streams.value else { return None };
+        let item = items.get(n)?;
+        if !flow {
+            let dash = self.dash(item)?;
+            let start = self.text[..dash].rfind('\n').map_or(0, |at| at + 1);
+            // Up to the next entry's own comments, which `to` leaves out.
+            return Some(self.replaced_bytes(start, self.next_line(item.to), ""));
+        }
+        Some(match (items.get(n + 1), n.checked_sub(1)) {
+            (Some(next), _) => self.replaced(item.from, next.from, ""),
+            (None, Some(before)) => self.replaced(items[before].to, item.to, ""),
+            (None, None) => self.replaced(streams.from, streams.to, "[]"),
+        })
+    }
+}
+
+/// A stream as an entry of a list, one key a line.
+fn block(stream: &Item, indent: &str) -> Vec<String> {
+    let Item::Map(entries) = stream else { return vec![format!("{indent}- {}", stream.flow())] };
+    let line = |(n, (key, value)): (usize, &(String, Item))| {
+        format!("{indent}{} {}", if n == 0 { "-" } else { " " }, entry(key, value))
+    };
+    entries.iter().enumerate().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TEXT: &str = "\
+# mine
+heartbeat_seconds: 15   # often
+streams:
+  # the gate
+  - name: Gate   # by the road
+    url: rtsp://u:p@10.0.0.5/live   # main
+    alarm:
+      failures: 3   # patient
+
+  - { name: Yard, url: \"rtsp://10.0.0.6/\" }   # one line
+# the end
+leds: { green: 27 }
+";
+
+    #[test]
+    fn one_setting_changes_one_line() {
+        let changed = |new: String, line: &str| {
+            let different: Vec<&str> = new.lines().filter(|l| !TEXT.lines().any(|old| old == *l)).collect();
+            assert_eq!(different, [line], "{new}");
+        };
+        changed(set_key(TEXT, &["heartbeat_seconds"], &json!(20)).unwrap(), "heartbeat_seconds: 20   # often");
+        changed(set_key(TEXT, &["leds", "red"], &json!(17)).unwrap(), "leds: { green: 27, red: 17 }");
+        changed(set_key(TEXT, &["web", "listen"], &json!("[::1]:80")).unwrap(), "web: { listen: \"[::1]:80\" }");
+        changed(
+            set_stream_key(TEXT, "gate", "name", &json!("Gate: A")).unwrap(),
+            "  - name: \"Gate: A\"   # by the road",
+        );
+        changed(set_stream_key(TEXT, "gate", "paused", &json!(true)).unwrap(), "    paused: true");
+        changed(
+            set_stream_key(TEXT, "yard", "led", &json!(22)).unwrap(),
+            "  - { name: Yard, url: \"rtsp://10.0.0.6/\", led: 22 }   # one line",
+        );
+    }
+
+    #[test]
+    fn a_null_removes_a_key() {
+        let text = set_stream_key(TEXT, "gate", "alarm", &Json::Null).unwrap();
+        assert!(!text.contains("alarm") && !text.contains("failures") && text.contains("# by the road"), "{text}");
+        let text = set_key(TEXT, &["leds", "green"], &Json::Null).unwrap();
+        assert!(text.ends_with("leds: {}\n"), "{text}");
+    }
+
+    #[test]
+    fn streams_come_and_go_and_comments_stay() {
+        let new =
+            [("name", json!("No")), ("url", json!("http://10.0.0.7/a,b")), ("expect", json!({ "codec": "mjpeg" }))];
+        let text = add_stream(TEXT, &new).unwrap();
+        let added = "  # one line\n  - name: \"No\"\n    url: \"http://10.0.0.7/a,b\"\n    expect: { codec: mjpeg }\n# the end\n";
+        assert!(text.contains(added), "{text}");
+        let text = remove_stream(&remove_stream(&text, "gate").unwrap(), "yard").unwrap();
+        assert!(text.contains("streams:\n  # the gate\n\n  - name: \"No\"\n"), "{text}");
+        let text = remove_stream(&text, "no").unwrap();
+        assert!(parse(&text).unwrap().0.cameras.is_empty() && text.contains("# the end"), "{text}");
+        assert_eq!(parse(&add_stream(&text, &new).unwrap()).unwrap().0.cameras.len(), 1);
+    }
+
+    #[test]
+    fn every_usual_layout_takes_a_stream() {
+        let new = [("name", json!("A")), ("url", json!("http://10.0.0.7/"))];
+        for text in [
+            "",
+            "# nothing yet",
+            "streams:\n",
+            "streams: []  # none\nleds:\n",
+            "streams: [{name: B, url: 'http://h/'}]\n",
+            "streams:\n- name: B\n  url: http://h/",
+            "\u{feff}leds:\r\nstreams:\r\n  - name: Ü\r\n    url: http://h/\r\n",
+        ] {
+            let edited = add_stream(text, &new).unwrap_or_else(|e| panic!("{text:?}: {e}"));
+            assert_eq!(parse(&edited).unwrap().0.cameras.last().unwrap().id, "a", "{edited:?}");
+            assert_eq!(
+                edited.matches('\n').count() == edited.matches("\r\n").count(),
+                text.contains('\r'),
+                "{edited:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_alias_is_written_out_rather_than_changed_for_all() {
+        let text = "streams:\n  - name: A\n    url: http://h/a\n    alarm: &x { failures: 1 }\n  - name: B\n    url: http://h/b\n    alarm: *x\n";
+        let edited = set_stream_key(text, "b", "alarm", &json!({ "failures": 9 })).unwrap();
+        let config = parse(&edited).unwrap().0;
+        assert_eq!((config.cameras[0].alarm.failures, config.cameras[1].alarm.failures), (1, 9), "{edited}");
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_with_its_place() {
+        let refused = set_stream_key(TEXT, "gate", "led", &json!(99)).unwrap_err().to_string();
+        assert!(refused.contains("`led` is `99`"), "{refused}");
+        assert!(matches!(remove_stream(TEXT, "x"), Err(EditError::NoSuchStream(_))));
+        assert!(add_stream(TEXT, &[("name", json!("A"))]).unwrap_err().to_string().contains("`url` is missing"));
+    }
+}

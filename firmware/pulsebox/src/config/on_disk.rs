@@ -1,0 +1,67 @@
+//! The configuration's file: read within limits, replaced whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::problem::{Errors, Place, Problem, ReadError};
+use super::{SIZE_LIMIT, convert};
+
+/// Reads a text file. Blocks.
+pub(super) fn read_text(path: &Path) -> Result<String, ReadError> {
+    let unreadable = |source| ReadError::Unreadable { path: path.to_owned(), source };
+    let bad = |problem| ReadError::Bad { path: path.to_owned(), errors: Errors::from(problem) };
+    // Before opening it: opening a pipe waits for its writer.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("it is no regular file")));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(bad(convert::too_big()));
+    }
+    String::from_utf8(bytes).map_err(|error| bad(not_utf8(error.as_bytes(), error.utf8_error().valid_up_to())))
+}
+
+fn not_utf8(bytes: &[u8], valid: usize) -> Problem {
+    let before = String::from_utf8_lossy(&bytes[..valid]);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let what = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file is UTF-16 (Windows calls it Unicode)",
+        _ => "here stands a character that is not UTF-8",
+    };
+    Problem::new(Place { line, column }, what, "save the file as UTF-8 in your editor")
+}
+
+/// A hidden neighbour of the file: `.pulsebox.yaml.last-good`.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{ending}"))
+}
+
+/// Replaces a file: whoever reads, whenever the power fails, finds the old text or the new one, whole.
+/// Mode 0600, for it holds passwords. Blocks until it is on the disk.
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // A link stays a link, and what it points to is replaced.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let temporary = beside(path, "new");
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = write_new(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary); // the first error is the one to tell
+    }
+    written?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,475 @@
+//! What is not on the disk yet, and what each camera is now.
+//!
+//! Cost: one lock, held for microseconds an event and never over an await or a disk access. Bounded:
+//! [`CHECKS_KEPT`] checks, [`STATES_KEPT`] state changes and [`INCIDENTS_KEPT`] incidents; beyond that
+//! the oldest go, and their number is told. That is a day and a half of ten cameras without a disk.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::timeline::{Run, Timeline};
+use crate::camera::Verdict;
+use crate::monitor::board::{Event, Incident, Report, Snapshot, State};
+
+pub(super) const CHECKS_KEPT: usize = 20_000;
+pub(super) const STATES_KEPT: usize = 20_000;
+pub(super) const INCIDENTS_KEPT: usize = 1_000;
+const RUNS_KEPT: usize = 1_000;
+
+/// The stored number for "not watched": the camera was removed. Others are [`State`]'s.
+pub(super) const UNWATCHED: u8 = 5;
+
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    pub camera: Arc<str>,
+    /// When it ended, Unix ms: rises from one to the next.
+    pub ended: i64,
+    /// When it began, Unix ms.
+    pub at: i64,
+    pub verdict: Verdict,
+    pub state: State,
+    pub ms: u32,
+    pub first_packet_ms: Option<u32>,
+    pub fps10: Option<u32>,
+    pub kbps: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct StateChange {
+    pub camera: Arc<str>,
+    pub began: i64,
+    /// [`State`]'s number, or [`UNWATCHED`].
+    pub state: u8,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CameraRow {
+    pub key: Arc<str>,
+    pub name: String,
+    pub seen: i64,
+    pub removed: Option<i64>,
+}
+
+/// What goes to the disk in one transaction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Batch {
+    pub cameras: Vec<CameraRow>,
+    /// Ended runs, oldest first.
+    pub ended: Vec<Run>,
+    pub checks: VecDeque<Check>,
+    pub states: VecDeque<StateChange>,
+    pub incidents: VecDeque<Incident>,
+    /// The stretches of watching that `checks` cover, Unix ms, oldest first; a check belongs to the first
+    /// one that it did not end after.
+    pub windows: Vec<(i64, i64)>,
+}
+
+#[derive(Debug)]
+struct Live {
+    name: String,
+    state: Option<(u8, i64)>,
+    removed: Option<i64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub timeline: Timeline,
+    /// The end of the newest run before this process, Unix ms, once the file told it.
+    floor: Option<i64>,
+    /// Provisional runs of this process that have ended, for re-stamping.
+    pub untrusted: Vec<Run>,
+    pending: Batch,
+    /// What a writer has in hand; readers still see it.
+    writing: Option<Arc<Batch>>,
+    live: HashMap<Arc<str>, Live>,
+    open: BTreeMap<i64, Incident>,
+    window_began: i64,
+    /// Rows that found no room, and events missed.
+    pub lost: u64,
+    /// The file at the path was opened by us and may be read.
+    pub file_is_ours: bool,
+}
+
+impl Memory {
+    pub fn new(timeline: Timeline) -> Self {
+        let window_began = timeline.run.began;
+        Self {
+            timeline,
+            floor: None,
+            untrusted: Vec::new(),
+            pending: Batch::default(),
+            writing: None,
+            live: HashMap::new(),
+            open: BTreeMap::new(),
+            window_began,
+            lost: 0,
+            file_is_ours: false,
+        }
+    }
+
+    /// Takes an event in; true where it must be on the disk at once.
+    pub fn take_in(&mut self, event: &Event, snapshot: impl FnOnce() -> Snapshot) -> bool {
+        self.follow_clock();
+        match event {
+            Event::Checked { camera, report, state } => self.checked(camera, report, *state),
+            Event::StateChanged { camera, to, at, .. } => self.state_changed(camera, *to as u8, *at),
+            Event::IncidentOpened(incident) | Event::IncidentClosed(incident) => {
+                self.incident(incident);
+                return true;
+            }
+            Event::CamerasChanged => self.cameras_changed(&snapshot()),
+            Event::HostChanged => {}
+        }
+        false
+    }
+
+    /// Brings cameras, states and open incidents in line with the board: at the start, and after events
+    /// were missed.
+    pub fn resync(&mut self, snapshot: &Snapshot, missed: u64) {
+        self.lost += missed;
+        self.follow_clock();
+        self.cameras_changed(snapshot);
+        for status in snapshot.cameras.values() {
+            if self.live.get(status.id.as_str()).and_then(|l| l.state).map(|s| s.0) != Some(status.state as u8) {
+                self.state_changed(&status.id, status.state as u8, status.since);
+            }
+        }
+        let on_board: BTreeMap<i64, _> =
+            snapshot.cameras.values().filter_map(|c| c.incident.clone()).map(|i| (i.id, i)).collect();
+        let now = self.timeline.now();
+        let ended: Vec<Incident> = self.open.values().filter(|i| !on_board.contains_key(&i.id)).cloned().collect();
+        for mut incident in ended {
+            // Its end was missed; the camera's state since then tells when, or now at the latest.
+            let since = self.live.get(incident.camera.as_str()).and_then(|l| l.state).map_or(now, |s| s.1);
+            incident.to = Some(time(since.max(incident.from.as_millisecond())));
+            self.keep_incident(incident);
+        }
+        for incident in on_board.into_values() {
+            if !self.open.contains_key(&incident.id) {
+                self.incident(&incident);
+            }
+        }
+    }
+
+    fn checked(&mut self, camera: &str, report: &Report, state: State) {
+        let ended = self.timeline.now();
+        let check = Check {
+            camera: self.key(camera),
+            ended,
+            at: self.timeline.stamp(report.at).min(ended),
+            verdict: report.verdict,
+            state,
+            ms: whole(report.ms),
+            first_packet_ms: report.first_packet_ms.map(whole),
+            fps10: report.stream.fps.map(|fps| whole(f64::from(fps) * 10.0)),
+            kbps: report.stream.kbps,
+        };
+        self.pending.checks.push_back(check);
+        self.keep_bounds();
+    }
+
+    fn state_changed(&mut self, camera: &str, state: u8, at: Timestamp) {
+        let began = self.timeline.stamp(at);
+        self.put_state(camera, state, began);
+    }
+
+    fn put_state(&mut self, camera: &str, state: u8, began: i64) {
+        let camera = self.key(camera);
+        if let Some(live) = self.live.get_mut(&camera) {
+            live.state = Some((state, began));
+        }
+        self.pending.states.push_back(StateChange { camera, began, state });
+        self.keep_bounds();
+    }
+
+    fn incident(&mut self, incident: &Incident) {
+        self.key(&incident.camera);
+        let mut incident = incident.clone();
+        match self.open.get(&incident.id) {
+            Some(open) => incident.from = open.from, // may have been re-stamped
+            None => incident.from = time(incident.from.as_millisecond().saturating_add(self.timeline.shift())),
+        }
+        incident.to = incident.to.map(|to| time(self.timeline.stamp(to)).max(incident.from));
+        self.keep_incident(incident);
+    }
+
+    fn keep_incident(&mut self, incident: Incident) {
+        if incident.to.is_some() {
+            self.open.remove(&incident.id);
+        } else {
+            self.open.insert(incident.id, incident.clone());
+            while self.open.len() > INCIDENTS_KEPT {
+                self.open.pop_first();
+            }
+        }
+        self.pending.incidents.push_back(incident);
+        self.keep_bounds();
+    }
+
+    fn cameras_changed(&mut self, snapshot: &Snapshot) {
+        let now = self.timeline.now();
+        for status in snapshot.cameras.values() {
+            let key = self.key(&status.id);
+            if let Some(live) = self.live.get_mut(&key)
+                && (live.name != status.name || live.removed.is_some())
+            {
+                live.name.clone_from(&status.name);
+                live.removed = None;
+                self.pending.cameras.push(CameraRow { key, name: status.name.clone(), seen: now, removed: None });
+            }
+        }
+        let gone: Vec<Arc<str>> = self
+            .live
+            .iter()
+            .filter(|(key, live)| live.removed.is_none() && !snapshot.cameras.contains_key(&***key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in gone {
+            let Some(live) = self.live.get_mut(&key) else { continue };
+            live.removed = Some(now);
+            let name = live.name.clone();
+            self.pending.cameras.push(CameraRow { key: key.clone(), name, seen: now, removed: Some(now) });
+            self.put_state(&key, UNWATCHED, now);
+            let ended: Vec<Incident> = self.open.values().filter(|i| *i.camera == *key).cloned().collect();
+            for mut incident in ended {
+                incident.to = Some(time(now).max(incident.from));
+                self.keep_incident(incident);
+            }
+        }
+    }
+
+    /// The camera's key, shared; a camera never seen is entered.
+    fn key(&mut self, camera: &str) -> Arc<str> {
+        if let Some((key, _)) = self.live.get_key_value(camera) {
+            return key.clone();
+        }
+        let key: Arc<str> = camera.into();
+        let seen = self.timeline.now();
+        let live = Live { name: camera.into(), state: None, removed: None };
+        self.live.insert(key.clone(), live);
+        self.pending.cameras.push(CameraRow { key: key.clone(), name: camera.into(), seen, removed: None });
+        key
+    }
+
+    /// A step of the clock begins a run, in which every camera is what it was.
+    pub fn follow_clock(&mut self) {
+        if let Some(ended) = self.timeline.follow_clock() {
+            self.run_ended(ended);
+        }
+    }
+
+    pub fn run_ended(&mut self, ended: Run) {
+        self.window_ends(ended.until.unwrap_or(ended.began));
+        self.window_began = self.timeline.run.began;
+        if !ended.trusted {
+            self.untrusted.push(ended.clone());
+        }
+        self.pending.ended.push(ended);
+        let began = self.timeline.run.began;
+        let now: Vec<(Arc<str>, u8)> =
+            self.live.iter().filter_map(|(key, live)| Some((key.clone(), live.state?.0))).collect();
+        for (key, state) in now {
+            self.put_state(&key, state, began);
+        }
+    }
+
+    /// Ends the run for good: the daemon stops.
+    pub fn finish(&mut self) {
+        let until = self.timeline.present();
+        self.pending.ended.push(Run { until: Some(until), ..self.timeline.run.clone() });
+    }
+
+    /// What waits, for a writer; `with_checks` false leaves the checks for the minute's flush. The
+    /// writer gives it back with [`Memory::written`] or [`Memory::not_written`].
+    pub fn hand_out(&mut self, with_checks: bool) -> (Arc<Batch>, Run, i64) {
+        self.follow_clock();
+        let now = self.timeline.now();
+        if with_checks {
+            self.window_ends(now);
+        }
+        let mut batch = std::mem::take(&mut self.pending);
+        if !with_checks {
+            self.pending.checks = std::mem::take(&mut batch.checks);
+            self.pending.windows = std::mem::take(&mut batch.windows);
+        }
+        let batch = Arc::new(batch);
+        self.writing = Some(batch.clone());
+        (batch, self.timeline.run.clone(), now)
+    }
+
+    /// Closes the window of watching at `until`, where there is anything to watch, and begins the next.
+    fn window_ends(&mut self, until: i64) {
+        if until > self.window_began {
+            if !self.live.is_empty() {
+                join(&mut self.pending.windows, (self.window_began, until));
+            }
+            self.window_began = until;
+        }
+    }
+
+    pub fn written(&mut self) {
+        self.writing = None;
+    }
+
+    /// Puts back what a writer could not write.
+    pub fn not_written(&mut self) {
+        let Some(batch) = self.writing.take() else { return };
+        let mut back = Arc::unwrap_or_clone(batch);
+        back.cameras.append(&mut self.pending.cameras);
+        back.ended.append(&mut self.pending.ended);
+        back.checks.append(&mut self.pending.checks);
+        for window in std::mem::take(&mut self.pending.windows) {
+            join(&mut back.windows, window);
+        }
+        back.states.append(&mut self.pending.states);
+        back.incidents.append(&mut self.pending.incidents);
+        self.pending = back;
+        self.keep_bounds();
+    }
+
+    fn keep_bounds(&mut self) {
+        let mut lost = 0;
+        lost += shorten(&mut self.pending.checks, CHECKS_KEPT);
+        lost += shorten(&mut self.pending.states, STATES_KEPT);
+        lost += shorten(&mut self.pending.incidents, INCIDENTS_KEPT);
+        let runs = self.pending.ended.len().saturating_sub(RUNS_KEPT);
+        self.pending.ended.drain(..runs);
+        self.untrusted.drain(..self.untrusted.len().saturating_sub(RUNS_KEPT));
+        self.lost += lost;
+    }
+
+    /// A file that knows nothing of this run gets cameras, states and open incidents told anew.
+    pub fn tell_all(&mut self) {
+        let began = self.timeline.run.began;
+        let mut cameras = Vec::new();
+        let mut states = VecDeque::new();
+        for (key, live) in &self.live {
+            cameras.push(CameraRow { key: key.clone(), name: live.name.clone(), seen: began, removed: live.removed });
+            if let Some((state, since)) = live.state {
+                states.push_back(StateChange { camera: key.clone(), began: since.max(began), state });
+            }
+        }
+        // In front: what waits is newer.
+        cameras.append(&mut self.pending.cameras);
+        self.pending.cameras = cameras;
+        let waiting = std::mem::take(&mut self.pending.states);
+        states.retain(|s| !waiting.iter().any(|w| w.camera == s.camera));
+        states.extend(waiting);
+        self.pending.states = states;
+        let waiting = std::mem::take(&mut self.pending.incidents);
+        let told = |id: i64| waiting.iter().any(|incident| incident.id == id);
+        let mut incidents: VecDeque<_> = self.open.values().filter(|open| !told(open.id)).cloned().collect();
+        incidents.extend(waiting);
+        self.pending.incidents = incidents;
+        self.keep_bounds();
+    }
+
+    /// The run and all that waits begin no earlier than `floor`, Unix ms.
+    pub fn not_before(&mut self, floor: i64) {
+        self.floor.get_or_insert(floor - 1);
+        // Ended runs of this process move along: they came before this one.
+        let first = self.pending.ended.first().map_or(self.timeline.run.began, |run| run.began);
+        let by = (floor - first).max(0);
+        if by > 0 {
+            self.restamp(|at| at.saturating_add(by));
+            self.timeline.not_before(self.timeline.run.began + by);
+        }
+    }
+
+    /// By how much each provisional run must move, given wall minus monotonic time, ms: (began, end,
+    /// ms), oldest first. The end of the last is open.
+    pub fn true_times(&self, offset: i64) -> Vec<(i64, i64, i64)> {
+        let current = self.timeline.run.clone();
+        let runs = self.untrusted.iter().chain((!current.trusted).then_some(&current));
+        let runs: Vec<(i64, i64)> = runs.map(|run| (run.began, run.monotonic)).collect();
+        let Some(&(_, first)) = runs.first() else { return Vec::new() };
+        let moved = |(place, &(began, monotonic)): (usize, &(i64, i64))| {
+            let end = runs.get(place + 1).map_or(i64::MAX, |next| next.0);
+            // Where the true time lies before the newest row, the runs follow it in a row.
+            let after = self.floor.map_or(i64::MIN, |floor| floor + 1 + (monotonic - first));
+            (began, end, (monotonic + offset).max(after) - began)
+        };
+        runs.iter().enumerate().map(moved).collect()
+    }
+
+    /// Moves memory as the file was moved, and begins a trusted run now.
+    pub fn trust(&mut self, moves: &[(i64, i64, i64)]) {
+        self.restamp(|at| {
+            let by = moves.iter().find(|(began, end, _)| (*began..*end).contains(&at)).map_or(0, |(.., by)| *by);
+            at.saturating_add(by)
+        });
+        self.untrusted.clear();
+        if let Some(&(began, _, by)) = moves.last()
+            && began == self.timeline.run.began
+        {
+            let ended = self.timeline.become_true(by);
+            self.run_ended(ended);
+        }
+    }
+
+    /// Moves every time in memory that `to` moves.
+    fn restamp(&mut self, to: impl Fn(i64) -> i64) {
+        let moved = |at: Timestamp| time(to(at.as_millisecond()));
+        for check in &mut self.pending.checks {
+            (check.at, check.ended) = (to(check.at), to(check.ended));
+        }
+        for change in &mut self.pending.states {
+            change.began = to(change.began);
+        }
+        for incident in self.pending.incidents.iter_mut().chain(self.open.values_mut()) {
+            incident.from = moved(incident.from);
+            incident.to = incident.to.map(moved);
+        }
+        for camera in &mut self.pending.cameras {
+            camera.seen = to(camera.seen);
+            camera.removed = camera.removed.map(&to);
+        }
+        for live in self.live.values_mut() {
+            live.state = live.state.map(|(state, began)| (state, to(began)));
+        }
+        for (began, until) in &mut self.pending.windows {
+            (*began, *until) = (to(*began), to(*until));
+        }
+        for run in &mut self.pending.ended {
+            (run.began, run.until) = (to(run.began), run.until.map(&to));
+        }
+        self.window_began = to(self.window_began);
+    }
+
+    /// The batches that are not on the disk, oldest first, and the run they belong to.
+    pub fn unwritten(&self) -> impl Iterator<Item = &Batch> {
+        self.writing.as_deref().into_iter().chain([&self.pending])
+    }
+
+    /// Every camera's key, number of last state and since when.
+    pub fn states(&self) -> impl Iterator<Item = (&Arc<str>, &str, Option<(u8, i64)>)> {
+        self.live.iter().filter(|(_, l)| l.removed.is_none()).map(|(key, l)| (key, l.name.as_str(), l.state))
+    }
+}
+
+/// Adds a window; one that follows without a gap lengthens the last, so that their number is bounded.
+fn join(windows: &mut Vec<(i64, i64)>, window: (i64, i64)) {
+    match windows.last_mut() {
+        Some(last) if last.1 == window.0 => last.1 = window.1,
+        _ => windows.push(window),
+    }
+    windows.drain(..windows.len().saturating_sub(RUNS_KEPT));
+}
+
+fn shorten<T>(queue: &mut VecDeque<T>, kept: usize) -> u64 {
+    let over = queue.len().saturating_sub(kept);
+    queue.drain(..over);
+    over as u64
+}
+
+/// Unix ms as a time; what lies outside jiff's range (it cannot, from a clock) becomes its edge.
+pub(super) fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// Milliseconds (or tenths) without a fraction; `as` saturates and makes NaN 0.
+fn whole(value: f64) -> u32 {
+    value.round() as u32
+}

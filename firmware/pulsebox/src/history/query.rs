@@ -1,0 +1,401 @@
+//! What the history answers: the file's rows and, over them, those that wait in memory.
+//!
+//! Reads go through their own read-only connection, so that a long one never delays a write.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::block::{self, Packed};
+use super::memory::{Batch, Check, time};
+use super::rollup::{self, HOUR_MS, Tally};
+use super::spans::{self, Times};
+use crate::camera::Verdict;
+use crate::monitor::board::{Incident, State};
+
+/// Buckets a series may have.
+pub const BUCKETS_MAX: usize = 2_000;
+
+/// One check of one camera.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CheckRow {
+    /// When it began.
+    pub at: Timestamp,
+    /// What it said.
+    pub verdict: Verdict,
+    /// The camera's state after it.
+    pub state: State,
+    /// Milliseconds it took.
+    pub ms: u32,
+    /// Milliseconds to the first packet, where one came.
+    pub first_packet_ms: Option<u32>,
+    /// Frames a second, to a tenth.
+    pub fps: Option<f32>,
+    /// Kilobits (1000) a second.
+    pub kbps: Option<u32>,
+}
+
+/// Uptime of one camera, weighted by time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Uptime {
+    /// Milliseconds in each state; their sum is the period asked for, as far as it has passed.
+    pub times: Times,
+    /// Up and degraded as a share of up, degraded and down, 0 to 100; none where nothing was watched.
+    pub percent: Option<f64>,
+}
+
+/// One bucket of a series.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bucket {
+    /// Its begin.
+    pub from: Timestamp,
+    /// Its end, not included.
+    pub to: Timestamp,
+    /// Milliseconds in each state.
+    pub times: Times,
+    /// How many checks.
+    pub checks: u32,
+    /// How many of them were faults.
+    pub failures: u32,
+    /// Milliseconds to the first packet, median; merged from roll-ups it is their mean, by checks.
+    pub p50: Option<u32>,
+    /// The 95th percentile; merged from roll-ups it is the largest of theirs.
+    pub p95: Option<u32>,
+    /// The slowest.
+    pub max: Option<u32>,
+}
+
+/// A camera as the history last knew it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LastState {
+    /// Its id.
+    pub camera: String,
+    /// Its name.
+    pub name: String,
+    /// What it was.
+    pub state: State,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What memory holds of what was asked: the overlay.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub batches: Vec<Batch>,
+    /// The run that goes on and those ended, (began, until).
+    pub runs: Vec<(i64, i64)>,
+    /// The present, Unix ms.
+    pub now: i64,
+}
+
+/// One question's sources. `db` is none while there is no file.
+pub(super) struct Sources {
+    pub db: Option<Connection>,
+    pub waiting: Waiting,
+}
+
+type Result<T> = rusqlite::Result<T>;
+
+impl Sources {
+    fn number(&self, camera: &str) -> Result<Option<i64>> {
+        let Some(db) = &self.db else { return Ok(None) };
+        db.query_row("SELECT id FROM cameras WHERE key = ?1", [camera], |row| row.get(0)).optional()
+    }
+
+    /// Checks that began in `[from, to)`, keyed by begin; the newest `limit`.
+    fn packed(&self, camera: &str, from: i64, to: i64, limit: usize) -> Result<BTreeMap<i64, Packed>> {
+        let mut found = BTreeMap::new();
+        let waiting = self.waiting.batches.iter().flat_map(|b| &b.checks).filter(|c| *c.camera == *camera);
+        for check in waiting.filter(|c| c.at >= from && c.at < to) {
+            found.insert(check.at, of(check));
+        }
+        if let (Some(db), Some(number)) = (&self.db, self.number(camera)?) {
+            // Rows lie in the order in which checks ended; a camera's checks end in the order they began.
+            let mut taken = 0;
+            rollup::each_check(db, from, to, |check| {
+                if check.camera == number {
+                    taken += usize::from(found.insert(check.at_ms, check).is_none());
+                }
+                // Within a row they come oldest first, so a whole row more is read than the limit says.
+                taken < limit.saturating_add(2_000)
+            })?;
+        }
+        while found.len() > limit {
+            found.pop_first();
+        }
+        Ok(found)
+    }
+
+    pub fn checks(&self, camera: &str, from: i64, to: i64, limit: usize) -> Result<Vec<CheckRow>> {
+        Ok(self.packed(camera, from, to, limit)?.into_values().map(row_of).collect())
+    }
+
+    pub fn incidents(&self, camera: Option<&str>, from: i64, to: i64, limit: usize) -> Result<Vec<Incident>> {
+        let mut found: BTreeMap<i64, Incident> = BTreeMap::new();
+        if let Some(db) = &self.db {
+            let sql = format!(
+                "{INCIDENT} WHERE i.began < ?2 AND coalesce(i.until, ?2) >= ?1 AND (?3 IS NULL OR c.key = ?3)
+                     ORDER BY i.id DESC LIMIT ?4"
+            );
+            let mut select = db.prepare(&sql)?;
+            let rows =
+                select.query_map(params![from, to, camera, i64::try_from(limit).unwrap_or(i64::MAX)], incident)?;
+            for row in rows {
+                let row = row?;
+                found.insert(row.id, row);
+            }
+        }
+        for waiting in self.waiting.batches.iter().flat_map(|b| &b.incidents) {
+            let ends = waiting.to.map_or(to, Timestamp::as_millisecond);
+            let touches = waiting.from.as_millisecond() < to && ends >= from;
+            if touches && camera.is_none_or(|camera| camera == waiting.camera) {
+                found.insert(waiting.id, waiting.clone());
+            } else {
+                found.remove(&waiting.id);
+            }
+        }
+        while found.len() > limit {
+            found.pop_first();
+        }
+        Ok(found.into_values().collect())
+    }
+
+    pub fn open_incidents(&self) -> Result<Vec<Incident>> {
+        let mut found: BTreeMap<i64, Incident> = BTreeMap::new();
+        if let Some(db) = &self.db {
+            let mut select = db.prepare(&format!("{INCIDENT} WHERE i.until IS NULL"))?;
+            for row in select.query_map([], incident)? {
+                let row = row?;
+                found.insert(row.id, row);
+            }
+        }
+        for waiting in self.waiting.batches.iter().flat_map(|b| &b.incidents) {
+            found.insert(waiting.id, waiting.clone());
+        }
+        found.retain(|_, incident| incident.to.is_none());
+        Ok(found.into_values().collect())
+    }
+
+    pub fn last_states(&self) -> Result<BTreeMap<String, LastState>> {
+        let Some(db) = &self.db else { return Ok(BTreeMap::new()) };
+        let mut select = db.prepare(
+            "SELECT c.key, c.name, s.state, s.began FROM cameras AS c JOIN states AS s ON s.camera = c.id
+                 WHERE c.removed IS NULL AND s.began = (SELECT max(began) FROM states WHERE camera = c.id)",
+        )?;
+        let rows = select.query_map([], |row| {
+            let state = state_of(row.get(2)?);
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, state, time(row.get(3)?)))
+        })?;
+        let mut found = BTreeMap::new();
+        for row in rows {
+            let (camera, name, state, since) = row?;
+            if let Some(state) = state {
+                found.insert(camera.clone(), LastState { camera, name, state, since });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Runs and states over `[from, to)`, file and memory together.
+    fn runs_and_states(&self, camera: &str, from: i64, to: i64) -> Result<Spans> {
+        let now = self.waiting.now;
+        let (mut runs, mut states) = (BTreeMap::new(), Vec::new());
+        if let Some(db) = &self.db {
+            runs.extend(spans::read_runs(db, from, to, now)?);
+            if let Some(number) = self.number(camera)? {
+                states = spans::read_states(db, number, from, to)?;
+            }
+        }
+        runs.extend(self.waiting.runs.iter().copied());
+        for change in self.waiting.batches.iter().flat_map(|b| &b.states).filter(|c| *c.camera == *camera) {
+            spans::put_state(&mut states, change.began, change.state);
+        }
+        Ok(Spans { runs: runs.into_iter().collect(), states })
+    }
+
+    pub fn uptime(&self, camera: &str, from: i64, to: i64) -> Result<Uptime> {
+        let to = to.min(self.waiting.now).max(from);
+        let times = self.runs_and_states(camera, from, to)?.times(from, to);
+        Ok(Uptime { times, percent: times.percent() })
+    }
+
+    /// Buckets of `step` ms over `[from, to)`. Below an hour they are made from single checks, from an
+    /// hour on from roll-ups, and what is not rolled up yet from single checks again.
+    pub fn series(&self, camera: &str, from: i64, to: i64, step: i64, zone: &TimeZone) -> Result<Vec<Bucket>> {
+        let mut buckets = empty_buckets(from, to, step.max(1_000), zone);
+        let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Ok(buckets) };
+        let (from, to) = (first.from.as_millisecond(), last.to.as_millisecond());
+        let starts: Vec<i64> = buckets.iter().map(|bucket| bucket.from.as_millisecond()).collect();
+        let place = |at: i64| starts.partition_point(|start| *start <= at).checked_sub(1);
+        let table = if step >= DAY_MS { "days" } else { "hours" };
+        let mut rest = from;
+        if step >= HOUR_MS
+            && let (Some(db), Some(number)) = (&self.db, self.number(camera)?)
+        {
+            rest = rolled_until(db, table)?.clamp(from, to);
+            for piece in read_rolled(db, table, number, from, rest)? {
+                if let Some(bucket) = place(piece.from.as_millisecond()).and_then(|i| buckets.get_mut(i)) {
+                    merge(bucket, &piece);
+                }
+            }
+        }
+        let spans = self.runs_and_states(camera, rest, to)?;
+        let mut tallies: Vec<Tally> = buckets.iter().map(|_| Tally::default()).collect();
+        for (at, check) in self.packed(camera, rest, to, usize::MAX)? {
+            if let Some(tally) = place(at).and_then(|i| tallies.get_mut(i)) {
+                tally.add(&check);
+            }
+        }
+        for (bucket, mut tally) in buckets.iter_mut().zip(tallies) {
+            let (begin, end) = (bucket.from.as_millisecond().max(rest), bucket.to.as_millisecond());
+            if end > begin {
+                let latency = tally.latency();
+                let piece = Bucket {
+                    times: spans.times(begin, end.min(self.waiting.now).max(begin)),
+                    checks: tally.checks,
+                    failures: tally.failures,
+                    p50: latency.map(|l| l[0]),
+                    p95: latency.map(|l| l[1]),
+                    max: latency.map(|l| l[2]),
+                    ..bucket.clone()
+                };
+                merge(bucket, &piece);
+            }
+        }
+        for bucket in &mut buckets {
+            let passed = bucket.to.as_millisecond().min(self.waiting.now) - bucket.from.as_millisecond();
+            let told = bucket.times.watched() + bucket.times.unknown + bucket.times.paused;
+            bucket.times.unwatched = (passed - told).max(0);
+        }
+        Ok(buckets)
+    }
+}
+
+/// Buckets over `[from, to)`, [`BUCKETS_MAX`] at most. From an hour on they begin at full hours, from a
+/// day on at the zone's midnights, so that no roll-up is cut.
+fn empty_buckets(from: i64, to: i64, step: i64, zone: &TimeZone) -> Vec<Bucket> {
+    let days = step / DAY_MS;
+    let mut begin = match step {
+        _ if days > 0 => rollup::midnight(from, zone),
+        HOUR_MS.. => rollup::floor_hour(from),
+        _ => from,
+    };
+    let mut buckets = Vec::new();
+    while begin < to && buckets.len() < BUCKETS_MAX {
+        let end = match days {
+            0 => begin + step,
+            _ => (0..days).fold(begin, |at, _| rollup::next_midnight(at, zone)),
+        };
+        buckets.push(Bucket {
+            from: time(begin),
+            to: time(end.min(to)),
+            times: Times::default(),
+            checks: 0,
+            failures: 0,
+            p50: None,
+            p95: None,
+            max: None,
+        });
+        begin = end;
+    }
+    buckets
+}
+
+struct Spans {
+    runs: Vec<(i64, i64)>,
+    states: Vec<(i64, u8)>,
+}
+
+impl Spans {
+    fn times(&self, from: i64, to: i64) -> Times {
+        spans::times(&self.runs, &self.states, from, to)
+    }
+}
+
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+const INCIDENT: &str = "SELECT i.id, c.key, i.state, i.verdict, i.message, i.began, i.until
+    FROM incidents AS i JOIN cameras AS c ON c.id = i.camera";
+
+fn incident(row: &Row<'_>) -> Result<Incident> {
+    Ok(Incident {
+        id: row.get(0)?,
+        camera: row.get(1)?,
+        state: state_of(row.get(2)?).unwrap_or(State::Down),
+        verdict: Verdict::from_number(row.get(3)?).unwrap_or(Verdict::Protocol),
+        message: row.get(4)?,
+        from: time(row.get(5)?),
+        to: row.get::<_, Option<i64>>(6)?.map(time),
+    })
+}
+
+fn state_of(number: u8) -> Option<State> {
+    State::ALL.get(usize::from(number)).copied()
+}
+
+fn rolled_until(db: &Connection, table: &str) -> Result<i64> {
+    Ok(db.query_row(&format!("SELECT {table} FROM rolled"), [], |row| row.get(0)).optional()?.unwrap_or(i64::MIN))
+}
+
+fn read_rolled(db: &Connection, table: &str, camera: i64, from: i64, to: i64) -> Result<Vec<Bucket>> {
+    db.prepare(&format!(
+        "SELECT began, ms, up, degraded, down, unknown, paused, unwatched, checks, failures, p50, p95, max
+             FROM {table} WHERE camera = ?1 AND began >= ?2 AND began < ?3 ORDER BY began"
+    ))?
+    .query_map([camera, from, to], |row| {
+        let began: i64 = row.get(0)?;
+        Ok(Bucket {
+            from: time(began),
+            to: time(began + row.get::<_, i64>(1)?),
+            times: Times {
+                up: row.get(2)?,
+                degraded: row.get(3)?,
+                down: row.get(4)?,
+                unknown: row.get(5)?,
+                paused: row.get(6)?,
+                unwatched: row.get(7)?,
+            },
+            checks: row.get(8)?,
+            failures: row.get(9)?,
+            p50: row.get(10)?,
+            p95: row.get(11)?,
+            max: row.get(12)?,
+        })
+    })?
+    .collect()
+}
+
+fn merge(into: &mut Bucket, piece: &Bucket) {
+    into.times = into.times.plus(&piece.times);
+    into.p50 = match (into.p50, piece.p50) {
+        (Some(a), Some(b)) => {
+            let (n, m) = (u64::from(into.checks), u64::from(piece.checks));
+            u32::try_from((u64::from(a) * n + u64::from(b) * m) / (n + m).max(1)).ok()
+        }
+        (a, b) => a.or(b),
+    };
+    into.p95 = into.p95.max(piece.p95);
+    into.max = into.max.max(piece.max);
+    into.checks += piece.checks;
+    into.failures += piece.failures;
+}
+
+fn of(check: &Check) -> Packed {
+    let Check { at, verdict, state, ms, first_packet_ms, fps10, kbps, .. } = *check;
+    Packed { camera: 0, at_ms: at, verdict, state, ms, first_packet_ms, fps10, kbps }
+}
+
+fn row_of(check: block::Packed) -> CheckRow {
+    CheckRow {
+        at: time(check.at_ms),
+        verdict: check.verdict,
+        state: check.state,
+        ms: check.ms,
+        first_packet_ms: check.first_packet_ms,
+        fps: check.fps10.map(|fps| fps as f32 / 10.0),
+        kbps: check.kbps,
+    }
+}

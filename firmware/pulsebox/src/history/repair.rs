@@ -1,0 +1,130 @@
+//! What happens to a damaged file: it is set aside, what can be read goes into a new one.
+//!
+//! Salvage reads each table forwards from its first row, then backwards from its last, until SQLite meets
+//! a page it cannot read. Rows between two damaged pages are not looked for; the file set aside still
+//! has them.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::Error;
+use super::schema::{self, OpenError, TABLES};
+
+/// Files set aside that are kept, newest first.
+const SET_ASIDE_KEPT: usize = 2;
+
+/// Sets the file aside, makes a new one, and moves over what can be read. Returns the new file, open, and
+/// a sentence for the log.
+pub(super) fn set_aside_and_salvage(path: &Path, reason: &str) -> Result<(Connection, Option<String>), Error> {
+    let aside = set_aside(path).map_err(|source| Error::Folder { path: path.into(), source })?;
+    let new = schema::open(path).map_err(|error| match error {
+        OpenError::Storage(source) => Error::Storage { action: "make", path: path.into(), source },
+        OpenError::Damaged(_) | OpenError::Newer(..) => Error::Closed { path: path.into() },
+    })?;
+    let rows = salvage(&aside, &new);
+    let sentence = format!(
+        "the history was damaged ({reason}); it was set aside as {}, {rows} rows were salvaged into a new one",
+        aside.display()
+    );
+    Ok((new, Some(sentence)))
+}
+
+/// Renames the file and its log to `….damaged-<time>`, and removes the oldest of such files.
+fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let now = Timestamp::now();
+    let mut aside = suffixed(path, &format!(".damaged-{}", now.strftime("%Y%m%dT%H%M%S%3f")));
+    while aside.exists() {
+        aside = suffixed(&aside, "x");
+    }
+    std::fs::rename(path, &aside)?;
+    for part in ["-wal", "-shm"] {
+        // They may not exist; without the log, the file alone is read.
+        let _ = std::fs::rename(suffixed(path, part), suffixed(&aside, part));
+    }
+    forget_oldest(path);
+    Ok(aside)
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn forget_oldest(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let start = format!("{}.damaged-", name.to_string_lossy());
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let mut aside: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.starts_with(&start) && !name.ends_with("-wal") && !name.ends_with("-shm")
+        })
+        .map(|entry| entry.path())
+        .collect();
+    aside.sort(); // their names end in the time
+    for old in aside.iter().rev().skip(SET_ASIDE_KEPT) {
+        for part in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(suffixed(old, part));
+        }
+    }
+}
+
+/// Copies what can be read; returns how many rows.
+fn salvage(from: &Path, into: &Connection) -> usize {
+    let Ok(old) = Connection::open(from) else { return 0 };
+    // Lets SQLite read a file that is shorter than its header says.
+    let _ = old.pragma_update(None, "writable_schema", true);
+    let all_or_none = into.unchecked_transaction();
+    let mut rows = 0;
+    for table in TABLES {
+        let forwards = copy(&old, into, table, "ASC");
+        rows += forwards.0;
+        if !forwards.1 {
+            rows += copy(&old, into, table, "DESC").0;
+        }
+    }
+    if let Ok(change) = all_or_none
+        && let Err(error) = change.commit()
+    {
+        log::warn!("what was salvaged of the history cannot be written: {error}");
+        return 0;
+    }
+    rows
+}
+
+/// Copies a table's rows in one direction; returns how many were new, and whether it came to the end.
+fn copy(old: &Connection, into: &Connection, table: &str, direction: &str) -> (usize, bool) {
+    let mut copied = 0;
+    let mut work = || -> rusqlite::Result<()> {
+        let columns = columns(into, table)?;
+        let mut keys: Vec<&(String, i64)> = columns.iter().filter(|(_, key)| *key > 0).collect();
+        keys.sort_by_key(|(_, key)| *key);
+        let order: Vec<String> = keys.iter().map(|(name, _)| format!("{name} {direction}")).collect();
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let names = names.join(", ");
+        let places = vec!["?"; columns.len()].join(", ");
+        let mut insert = into.prepare(&format!("INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})"))?;
+        let mut select = old.prepare(&format!("SELECT {names} FROM {table} ORDER BY {}", order.join(", ")))?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let values = (0..columns.len()).map(|i| row.get(i)).collect::<rusqlite::Result<Vec<Value>>>()?;
+            // A row whose values are not of their columns' types is damage, too.
+            copied += insert.execute(params_from_iter(values)).unwrap_or(0);
+        }
+        Ok(())
+    };
+    let complete = work().is_ok();
+    (copied, complete)
+}
+
+/// A table's columns: name, and place in the primary key (0: not in it).
+fn columns(db: &Connection, table: &str) -> rusqlite::Result<Vec<(String, i64)>> {
+    let mut columns = db.prepare("SELECT name, pk FROM pragma_table_info(?1)")?;
+    let rows = columns.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}

@@ -1,0 +1,359 @@
+//! The task that watches one camera.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::board::{CameraStatus, Event, Incident, RECENT_KEPT, Recent, Report, State, Thumbnail};
+use super::judge::Judge;
+use super::lanes::Lanes;
+use super::look::{GOODBYE, Look};
+use super::standing::{IncidentIds, Standing, Step};
+use super::{Ask, Means};
+use crate::camera::{Fault, Goodbyes, Verdict};
+use crate::config::CameraConfig;
+
+/// The golden ratio's fraction: multiples of it, modulo one, lie evenly however many there are.
+const SPREAD: f64 = 0.618_033_988_749_895;
+/// The first checks after a start begin this far apart.
+const START_APART: Duration = Duration::from_millis(50);
+
+/// What a camera's task can be told.
+#[derive(Debug)]
+pub(super) enum Order {
+    Ask(Ask),
+}
+
+pub(super) struct CameraTask {
+    means: Means,
+    lanes: watch::Receiver<Arc<Lanes>>,
+    config: watch::Receiver<Arc<CameraConfig>>,
+    orders: mpsc::Receiver<Order>,
+    stop: CancellationToken,
+    camera: Arc<CameraConfig>,
+    standing: Standing,
+    judge: Judge,
+    last: Option<Arc<Report>>,
+    recent: VecDeque<Recent>,
+    thumbnail: Option<Arc<Thumbnail>>,
+    /// This camera's regular times are `phase + n × heartbeat`.
+    phase: Instant,
+    due: Instant,
+    /// Paused by a person: until then, or until told.
+    paused: Option<Option<Timestamp>>,
+}
+
+enum Woken {
+    Due,
+    Stop,
+    Config,
+    Ask(Ask),
+}
+
+impl CameraTask {
+    pub fn new(
+        means: Means,
+        lanes: watch::Receiver<Arc<Lanes>>,
+        config: watch::Receiver<Arc<CameraConfig>>,
+        orders: mpsc::Receiver<Order>,
+        stop: CancellationToken,
+        place: usize,
+        (resumed, ids): (Option<Incident>, IncidentIds),
+    ) -> Self {
+        let camera = config.borrow().clone();
+        let now = Instant::now();
+        let share = (place as f64 * SPREAD).fract();
+        Self {
+            standing: Standing::unknown(means.clock.now(), resumed, ids),
+            phase: now + camera.heartbeat.mul_f64(share),
+            due: now + START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX)).min(camera.heartbeat),
+            means,
+            lanes,
+            config,
+            orders,
+            stop,
+            camera,
+            judge: Judge::default(),
+            last: None,
+            recent: VecDeque::with_capacity(RECENT_KEPT),
+            thumbnail: None,
+            paused: None,
+        }
+    }
+
+    pub async fn run(mut self) {
+        let first = if self.camera.paused { self.standing.pause(self.means.clock.now()) } else { Step::default() };
+        self.publish(first, None);
+        loop {
+            match self.wait().await {
+                Woken::Stop => break,
+                Woken::Config => self.reconfigure(),
+                Woken::Ask(ask) => self.obey(ask),
+                Woken::Due => {
+                    if let Some(goodbye) = self.check().await {
+                        // A camera that admits one client must be free before it is asked again.
+                        goodbye.wait(GOODBYE).await;
+                    }
+                }
+            }
+        }
+        // Stopping the box ends no incident; a camera taken out of the configuration does.
+        if self.config.has_changed().is_err() {
+            let step = self.standing.leave(State::Unknown, self.means.clock.now());
+            let events = step.closed.into_iter().map(Event::IncidentClosed);
+            self.means.board.change(|_| (), events);
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let paused = self.is_paused();
+        let due = match self.paused {
+            // Looked at again each minute: the wall clock may be set while it is paused.
+            Some(Some(until)) => {
+                let left = Duration::try_from(until.duration_since(self.means.clock.now())).unwrap_or_default();
+                Some(Instant::now() + left.min(Duration::from_secs(60)))
+            }
+            _ if paused => None,
+            _ => Some(self.due),
+        };
+        let sleep = async {
+            match due {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Woken::Stop,
+            changed = self.config.changed() => if changed.is_ok() { Woken::Config } else { Woken::Stop },
+            Some(Order::Ask(ask)) = self.orders.recv() => Woken::Ask(ask),
+            () = sleep => {
+                if let Some(Some(until)) = self.paused {
+                    if self.means.clock.now() < until { Woken::Ask(Ask::Pause(Some(until))) } else { Woken::Ask(Ask::Resume) }
+                } else {
+                    Woken::Due
+                }
+            }
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.camera.paused || self.paused.is_some()
+    }
+
+    fn reconfigure(&mut self) {
+        let before = std::mem::replace(&mut self.camera, self.config.borrow_and_update().clone());
+        let now = self.means.clock.now();
+        let mut step = Step::default();
+        if before.target() != self.camera.target() {
+            // Another camera, as far as anyone can tell.
+            self.judge.forget();
+            self.thumbnail = None;
+            step = self.standing.leave(State::Unknown, now);
+            self.due = Instant::now();
+        } else if before.heartbeat != self.camera.heartbeat {
+            self.phase = Instant::now();
+            self.due = Instant::now();
+        }
+        if before.paused != self.camera.paused {
+            let paused = if self.camera.paused { self.standing.pause(now) } else { self.standing.resume(now) };
+            step = Step { closed: step.closed.or(paused.closed), ..paused };
+            self.due = Instant::now();
+        }
+        self.publish(step, None);
+    }
+
+    fn obey(&mut self, ask: Ask) {
+        let now = self.means.clock.now();
+        match ask {
+            Ask::Check => self.due = Instant::now(),
+            Ask::Pause(until) => {
+                self.paused = Some(until);
+                if self.standing.state != State::Paused {
+                    let step = self.standing.pause(now);
+                    self.publish(step, None);
+                }
+            }
+            Ask::Resume => {
+                if self.paused.take().is_some() && !self.camera.paused {
+                    let step = self.standing.resume(now);
+                    self.due = Instant::now();
+                    self.publish(step, None);
+                }
+            }
+        }
+    }
+
+    /// One check. None if it was broken off because the box stops or the configuration changed.
+    async fn check(&mut self) -> Option<Goodbyes> {
+        let lanes = self.lanes.borrow_and_update().clone();
+        let doubtful = self.standing.failures > 0;
+        let stop = self.stop.clone();
+        let looked = tokio::select! {
+            looked = async {
+                let place = lanes.enter(doubtful).await;
+                let looked = self.look().await;
+                drop(place);
+                looked
+            } => looked,
+            () = stop.cancelled() => return None,
+        };
+        // The camera may have been changed while it was looked at: what was seen is of the old one.
+        if self.config.has_changed().unwrap_or(true) && self.config.borrow().target() != self.camera.target() {
+            return Some(looked.1);
+        }
+        let (mut look, goodbye) = looked;
+        self.name_blindness(&mut look);
+        let (report, thumbnail) = self.judge.report(look, &self.camera);
+        let step = self.standing.apply(&self.camera.id, &report, &self.camera.alarm);
+        if let Some(thumbnail) = thumbnail {
+            self.thumbnail = Some(Arc::new(thumbnail));
+        }
+        self.due = match self.standing.next_wait(&self.camera.alarm, self.camera.heartbeat) {
+            Some(wait) => Instant::now() + wait,
+            None => self.next_regular(),
+        };
+        self.log(&report, &step);
+        self.publish(step, Some(Arc::new(report)));
+        Some(goodbye)
+    }
+
+    /// Looks, in a task of its own: a panic there is this check's fault and nobody else's.
+    async fn look(&self) -> (Look, Goodbyes) {
+        let at = self.means.clock.now();
+        let started = Instant::now();
+        let task = AbortOnDrop(tokio::spawn(self.means.eye.look(self.camera.clone(), at)));
+        match task.join().await {
+            Some(looked) => looked,
+            None => {
+                let fault = Fault::new(Verdict::Protocol, "the check broke down over what the camera sent");
+                let look = Look {
+                    at,
+                    ms: started.elapsed().as_secs_f64() * 1e3,
+                    rungs: Vec::new(),
+                    first_packet_ms: None,
+                    first_frame_ms: None,
+                    stream: Default::default(),
+                    picture: None,
+                    fault: Some(fault),
+                };
+                (look, Goodbyes::default())
+            }
+        }
+    }
+
+    /// What looks like a dead camera may be a box without a network.
+    fn name_blindness(&self, look: &mut Look) {
+        let Some(fault) = &mut look.fault else { return };
+        let network = matches!(fault.verdict, Verdict::Dns | Verdict::Unreachable | Verdict::Timeout);
+        if network && !is_loopback(self.camera.url.host()) && !self.means.link.is_up() {
+            *fault = Fault::new(Verdict::Blind, "no network interface has both a link and an address");
+        }
+    }
+
+    fn next_regular(&mut self) -> Instant {
+        let now = Instant::now();
+        let heartbeat = self.camera.heartbeat.max(Duration::from_millis(1));
+        if self.phase <= now {
+            let behind = now.duration_since(self.phase).as_nanos() / heartbeat.as_nanos();
+            self.phase += heartbeat.saturating_mul(u32::try_from(behind).unwrap_or(u32::MAX).saturating_add(1));
+        }
+        // The first regular time after an early first check may be too near to be worth it.
+        if self.phase.duration_since(now) < heartbeat / 2 && self.last.is_none() {
+            self.phase += heartbeat;
+        }
+        self.phase
+    }
+
+    fn publish(&mut self, step: Step, report: Option<Arc<Report>>) {
+        let board = &self.means.board;
+        let mut events = Vec::with_capacity(4);
+        if let Some(report) = &report {
+            if self.recent.len() == RECENT_KEPT {
+                self.recent.pop_front();
+            }
+            let ms = report.first_packet_ms.unwrap_or(report.ms);
+            self.recent.push_back(Recent { at: report.at, verdict: report.verdict, ms });
+            self.last = Some(report.clone());
+            events.push(Event::Checked {
+                camera: self.camera.id.clone(),
+                report: report.clone(),
+                state: self.standing.state,
+            });
+        }
+        let is_new = !board.now().cameras.contains_key(&self.camera.id);
+        if step.from.is_some() || is_new {
+            events.push(Event::StateChanged {
+                camera: self.camera.id.clone(),
+                from: step.from.unwrap_or(State::Unknown),
+                to: self.standing.state,
+                at: self.standing.since,
+            });
+        }
+        events.extend(step.closed.map(Event::IncidentClosed));
+        events.extend(step.opened.map(Event::IncidentOpened));
+        let status = Arc::new(self.status());
+        board.change(|snapshot| drop(snapshot.cameras.insert(status.id.clone(), status)), events);
+    }
+
+    fn status(&self) -> CameraStatus {
+        let next_check = (!self.is_paused()).then(|| {
+            let wait = self.due.saturating_duration_since(Instant::now());
+            self.means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX)
+        });
+        CameraStatus {
+            id: self.camera.id.clone(),
+            name: self.camera.name.clone(),
+            url: self.camera.url.to_string(),
+            heartbeat_seconds: self.camera.heartbeat.as_secs(),
+            state: self.standing.state,
+            since: self.standing.since,
+            last: self.last.clone(),
+            recent: self.recent.iter().copied().collect(),
+            incident: self.standing.incident.clone(),
+            thumbnail: self.thumbnail.clone(),
+            failures: self.standing.failures,
+            next_check,
+        }
+    }
+
+    /// Changes of state are logged, single checks only for those who ask (debug).
+    fn log(&self, report: &Report, step: &Step) {
+        let (camera, fault) = (self.camera.id.as_str(), report.verdict.name());
+        match step.from {
+            Some(from) if self.standing.state == State::Down => {
+                log::warn!(CAMERA = camera, FAULT = fault, STATE = "down"; "{camera}: {} → down: {}", from.name(), report.message);
+            }
+            Some(from) => {
+                let to = self.standing.state.name();
+                log::info!(CAMERA = camera, FAULT = fault, STATE = to; "{camera}: {} → {to}: {}", from.name(), report.message);
+            }
+            None => log::debug!(CAMERA = camera, FAULT = fault; "{camera}: {}", report.message),
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A task that ends with its owner.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> AbortOnDrop<T> {
+    /// What it gave; none if it panicked.
+    async fn join(mut self) -> Option<T> {
+        (&mut self.0).await.ok()
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

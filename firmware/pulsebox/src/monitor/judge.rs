@@ -1,0 +1,182 @@
+//! From a look to a report: which of the things that may be wrong is said, and in which words.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::board::{Report, Thumbnail};
+use super::look::Look;
+use crate::camera::{Codec, Severity, StreamInfo, Verdict};
+use crate::config::{Alarm, CameraConfig, Expect};
+use crate::picture::{Looked, Memory};
+
+/// A changed stream that stays is taken as normal after this long.
+const RELEARN: Duration = Duration::from_secs(3600);
+/// Below this share of the learnt frame rate the stream has changed: night exposure halves it.
+const RATE_SHARE: f32 = 0.4;
+
+/// What is remembered of one camera from check to check.
+#[derive(Default)]
+pub struct Judge {
+    memory: Memory,
+    learnt: Option<Learnt>,
+    /// A stream other than the learnt, since when.
+    other: Option<(Learnt, Timestamp)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Learnt {
+    codec: Option<Codec>,
+    size: Option<(u32, u32)>,
+    fps: Option<f32>,
+}
+
+impl Judge {
+    /// Forgets everything: the camera is another one now.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Judges a look. The thumbnail is given only where the picture is a good one.
+    pub fn report(&mut self, look: Look, camera: &CameraConfig) -> (Report, Option<Thumbnail>) {
+        let Look { at, ms, rungs, first_packet_ms, first_frame_ms, stream, picture, fault } = look;
+        let alarm = &camera.alarm;
+        let (verdict, detail) = match (&fault, &picture) {
+            (Some(fault), _) => (fault.verdict, fault.detail.clone()),
+            (None, Some(looked)) => self.memory.judge(looked, alarm).unwrap_or((Verdict::Ok, String::new())),
+            (None, None) => (Verdict::Ok, String::new()),
+        };
+        let (verdict, detail) = match verdict {
+            Verdict::Ok => self.warning(at, first_packet_ms, &stream, camera).unwrap_or((verdict, detail)),
+            _ => (verdict, detail),
+        };
+        let message = sentence(verdict, &detail, &stream, ms);
+        let decoded = matches!(picture, Some(Looked::Decoded(_)));
+        let thumbnail = match picture {
+            Some(Looked::Decoded(decoded)) if verdict.severity() != Severity::Fault => decoded.thumbnail.map(|jpeg| {
+                Thumbnail { etag: etag(&jpeg.data), jpeg: jpeg.data, at, width: jpeg.width, height: jpeg.height }
+            }),
+            _ => None,
+        };
+        let report = Report { at, verdict, message, rungs, ms, first_packet_ms, first_frame_ms, stream, decoded };
+        (report, thumbnail)
+    }
+
+    /// The first warning that holds, in the ladder's order.
+    fn warning(
+        &mut self,
+        at: Timestamp,
+        first_packet_ms: Option<f64>,
+        stream: &StreamInfo,
+        camera: &CameraConfig,
+    ) -> Option<(Verdict, String)> {
+        let Alarm { slow, loss_percent, changed, .. } = &camera.alarm;
+        let changed_now = self.changed(at, stream, &camera.expect);
+        if let Some(ms) = first_packet_ms.filter(|ms| *ms > slow.as_secs_f64() * 1e3) {
+            return Some((Verdict::Slow, format!("{:.1} s to the first packet", ms / 1e3)));
+        }
+        if let (Some(min), Some(fps)) = (camera.expect.min_fps, stream.fps)
+            && fps < min
+        {
+            return Some((Verdict::LowFps, format!("{fps:.1} frames a second, {min} expected")));
+        }
+        if let Some(lost) = stream.loss_percent.filter(|lost| lost > loss_percent) {
+            return Some((Verdict::PacketLoss, format!("{lost:.1} % of the packets lost")));
+        }
+        if *changed { changed_now.map(|detail| (Verdict::Changed, detail)) } else { None }
+    }
+
+    /// What differs from what is expected or was learnt; learns.
+    fn changed(&mut self, at: Timestamp, stream: &StreamInfo, expect: &Expect) -> Option<String> {
+        let now = Learnt { codec: stream.codec, size: stream.width.zip(stream.height), fps: stream.fps };
+        if let (Some(expected), Some(codec)) = (expect.codec, stream.codec)
+            && expected != codec
+        {
+            return Some(format!("{} instead of {}", codec.name(), expected.name()));
+        }
+        if let Some((width, height)) = now.size {
+            let (w, h) = (expect.width.unwrap_or(width), expect.height.unwrap_or(height));
+            if (w, h) != (width, height) {
+                return Some(format!("{width}×{height} instead of {w}×{h}"));
+            }
+        }
+        let Some(learnt) = self.learnt else {
+            self.learnt = Some(now);
+            return None;
+        };
+        let Some(difference) = difference(&learnt, &now) else {
+            self.other = None;
+            return None;
+        };
+        // The same new stream for an hour is the normal one.
+        let since = match &self.other {
+            Some((other, since)) if difference_of_kind(other, &now) => *since,
+            _ => {
+                self.other = Some((now, at));
+                at
+            }
+        };
+        if at.duration_since(since) >= jiff::SignedDuration::try_from(RELEARN).unwrap_or(jiff::SignedDuration::MAX) {
+            (self.learnt, self.other) = (Some(now), None);
+            return None;
+        }
+        Some(difference)
+    }
+}
+
+/// Whether `a` and `b` are one and the same kind of stream.
+fn difference_of_kind(a: &Learnt, b: &Learnt) -> bool {
+    difference(a, b).is_none()
+}
+
+fn difference(learnt: &Learnt, now: &Learnt) -> Option<String> {
+    let name = |codec: Option<Codec>| codec.map_or("?", Codec::name);
+    if learnt.codec != now.codec {
+        return Some(format!("{} now, {} before", name(now.codec), name(learnt.codec)));
+    }
+    if let (Some(before), Some(now)) = (learnt.size, now.size)
+        && before != now
+    {
+        return Some(format!("{}×{} now, {}×{} before", now.0, now.1, before.0, before.1));
+    }
+    match (learnt.fps, now.fps) {
+        (Some(before), Some(now)) if now < before * RATE_SHARE => {
+            Some(format!("{now:.1} frames a second now, {before:.1} before"))
+        }
+        _ => None,
+    }
+}
+
+/// One message for a person: what, the particulars, and what to do.
+fn sentence(verdict: Verdict, detail: &str, stream: &StreamInfo, ms: f64) -> String {
+    let row = verdict.row();
+    match verdict {
+        Verdict::Ok => format!("{}: {}, proved in {:.1} s.", row.title, describe(stream), ms / 1e3),
+        _ if detail.is_empty() => format!("{}. {}", row.title, row.advice),
+        _ => format!("{}: {detail}. {}", row.title, row.advice),
+    }
+}
+
+/// `H.264 High 3.1, 1280×720, 15.0 fps, 2100 kbit/s`, as far as known.
+pub fn describe(stream: &StreamInfo) -> String {
+    let codec = stream.codec.map(|codec| match codec {
+        Codec::H264 => "H.264",
+        Codec::H265 => "H.265",
+        Codec::Mjpeg => "JPEG",
+    });
+    let codec = codec.map(|c| stream.profile.as_ref().map_or_else(|| c.to_owned(), |profile| format!("{c} {profile}")));
+    let parts = [
+        codec,
+        stream.width.zip(stream.height).map(|(w, h)| format!("{w}×{h}")),
+        stream.fps.map(|fps| format!("{fps:.1} fps")),
+        stream.kbps.map(|kbps| format!("{kbps} kbit/s")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn etag(jpeg: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    hasher.write(jpeg);
+    hasher.finish()
+}

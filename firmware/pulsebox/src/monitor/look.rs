@@ -1,0 +1,317 @@
+//! One look at one camera: climb the ladder, take a key frame, measure for a second, decode.
+//!
+//! A look never outlives its deadline. Its goodbye (TEARDOWN) may take up to [`GOODBYE`] longer and is
+//! waited for apart, so that a report is not late because a camera is slow to part.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use crate::camera::{Climb, Fault, Frame, Goodbyes, OnRung, Rung, RungTime, Session, StreamInfo, Target, Verdict};
+use crate::config::CameraConfig;
+use crate::picture::{self, Looked};
+
+/// Frame rate and bit rate are measured for this long from the key frame on.
+const MEASURE: Duration = Duration::from_secs(1);
+/// …or until a few frames have come, but no longer than this.
+const MEASURE_MAX: Duration = Duration::from_millis(2500);
+/// Frames that are enough to tell a rate.
+const MEASURE_FRAMES: usize = 4;
+/// Damaged key frames that are passed over in the hope of a whole one.
+const SECOND_CHANCES: u32 = 1;
+/// The longest that a camera's goodbye is waited for.
+pub const GOODBYE: Duration = Duration::from_millis(1500);
+/// Pictures decoded at once: each may take tens of megabytes, and there are few cores.
+static DECODING: Semaphore = Semaphore::const_new(2);
+
+/// What one look found, before thresholds and memory judge it.
+pub struct Look {
+    /// When it began.
+    pub at: Timestamp,
+    /// Milliseconds it took.
+    pub ms: f64,
+    /// The rungs reached.
+    pub rungs: Vec<RungTime>,
+    /// Milliseconds from the start to the first packet.
+    pub first_packet_ms: Option<f64>,
+    /// Milliseconds from the start to the first key frame.
+    pub first_frame_ms: Option<f64>,
+    /// What is sent.
+    pub stream: StreamInfo,
+    /// The picture, where one was seen.
+    pub picture: Option<Looked>,
+    /// Why not, where the climb failed.
+    pub fault: Option<Fault>,
+}
+
+/// A future that a trait object can return.
+pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Whatever can look at a camera: the network, or a test's script.
+pub trait Eye: Send + Sync + 'static {
+    /// Looks once; must end by the camera's timeout.
+    /// The connections that it leaves behind are counted in the goodbyes.
+    fn look(&self, camera: Arc<CameraConfig>, at: Timestamp) -> Later<(Look, Goodbyes)>;
+}
+
+/// Looks at real cameras.
+#[derive(Default)]
+pub struct RealEye {
+    partings: TaskTracker,
+}
+
+impl RealEye {
+    /// Waits until every camera that was being looked at was told goodbye, [`GOODBYE`] at most.
+    pub async fn close(&self) {
+        self.partings.close();
+        let _ = timeout(GOODBYE, self.partings.wait()).await;
+    }
+}
+
+impl Eye for RealEye {
+    fn look(&self, camera: Arc<CameraConfig>, at: Timestamp) -> Later<(Look, Goodbyes)> {
+        let goodbyes = Goodbyes::among(&self.partings);
+        Box::pin(async move { (look(&camera.target(), camera.timeout, at, None, &goodbyes).await, goodbyes) })
+    }
+}
+
+/// Looks at `target` once, `deadline` at most.
+pub async fn look(
+    target: &Target,
+    deadline: Duration,
+    at: Timestamp,
+    on_rung: Option<OnRung>,
+    goodbyes: &Goodbyes,
+) -> Look {
+    let mut climb = Climb::start(on_rung);
+    let mut take = Take::default();
+    let end = Instant::now() + deadline;
+    let climbed = timeout_at(end, take.climb(target, &mut climb, goodbyes, end)).await;
+    let fault = match climbed {
+        Ok(Ok(())) => None,
+        Ok(Err(fault)) => Some(fault),
+        Err(_) => {
+            take.note_first_packet(&mut climb);
+            Some(climb.out_of_time())
+        }
+    };
+    let ms = climb.elapsed().as_secs_f64() * 1e3;
+    let stream = take.stream();
+    Look {
+        at,
+        ms,
+        rungs: climb.rungs().to_vec(),
+        first_packet_ms: climb.ms_to(Rung::FirstPacket),
+        first_frame_ms: climb.ms_to(Rung::FirstKeyFrame),
+        stream,
+        picture: take.picture,
+        fault,
+    }
+}
+
+/// What was taken so far; outlives a climb that the deadline cut.
+#[derive(Default)]
+struct Take {
+    session: Option<Session>,
+    first_packet_noted: bool,
+    info: StreamInfo,
+    rate: Rate,
+    picture: Option<Looked>,
+}
+
+impl Take {
+    async fn climb(
+        &mut self,
+        target: &Target,
+        climb: &mut Climb,
+        goodbyes: &Goodbyes,
+        end: Instant,
+    ) -> Result<(), Fault> {
+        self.session = Some(Session::open(target, climb, goodbyes).await?);
+        let mut damaged = 0;
+        loop {
+            let key = self.key_frame(climb).await?;
+            let arrived = key.arrived;
+            let decoding = decode(key);
+            self.measure(end).await?;
+            let (looked, done) = decoding.await.unwrap_or_else(|_| {
+                (Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")), Instant::now())
+            });
+            match looked {
+                Ok(looked) => {
+                    climb.reached_at(Rung::Picture, done.max(arrived));
+                    self.picture = Some(looked);
+                    return Ok(());
+                }
+                Err(fault) if fault.verdict != Verdict::Undecodable || damaged >= SECOND_CHANCES => return Err(fault),
+                Err(fault) => {
+                    let still = self.session.as_ref().is_some_and(|s| !s.is_stream());
+                    if still {
+                        return Err(fault);
+                    }
+                    damaged += 1;
+                    climb.waiting(Verdict::Undecodable, "a picture that can be decoded");
+                }
+            }
+        }
+    }
+
+    /// Reads up to a key frame.
+    async fn key_frame(&mut self, climb: &mut Climb) -> Result<Frame, Fault> {
+        loop {
+            let frame = self.next().await?;
+            self.note_first_packet(climb);
+            self.rate.add(&frame);
+            if frame.key {
+                self.info = picture::describe(&frame);
+                if climb.ms_to(Rung::FirstKeyFrame).is_none() {
+                    climb.reached_at(Rung::FirstKeyFrame, frame.arrived);
+                }
+                climb.waiting(Verdict::Undecodable, "the decoder");
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// Reads on for a while to learn the rate.
+    async fn measure(&mut self, end: Instant) -> Result<(), Fault> {
+        if self.session.as_ref().is_none_or(|s| !s.is_stream()) {
+            return Ok(());
+        }
+        let started = Instant::now();
+        // A check near its deadline measures what it has rather than fail for measuring.
+        let latest = (started + MEASURE_MAX).min(end - (end - started).min(Duration::from_millis(100)));
+        loop {
+            let enough = if self.rate.frames >= MEASURE_FRAMES { (started + MEASURE).min(latest) } else { latest };
+            match timeout_at(enough, self.next()).await {
+                Ok(Ok(frame)) => self.rate.add(&frame),
+                Ok(Err(fault)) => {
+                    let after = started.elapsed().as_millis();
+                    return Err(Fault::new(
+                        fault.verdict,
+                        format!("{}, {after} ms after the first picture", fault.detail),
+                    ));
+                }
+                Err(_) => {
+                    self.rate.watched = started.elapsed();
+                    return Ok(());
+                }
+            }
+            if Instant::now() >= started + MEASURE && self.rate.frames >= MEASURE_FRAMES {
+                self.rate.watched = started.elapsed();
+                return Ok(());
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Frame, Fault> {
+        match &mut self.session {
+            Some(session) => session.next().await,
+            None => Err(Fault::new(Verdict::Protocol, "the camera is not open")),
+        }
+    }
+
+    fn note_first_packet(&mut self, climb: &mut Climb) {
+        if self.first_packet_noted {
+            return;
+        }
+        if let Some(at) = self.session.as_ref().and_then(Session::first_packet) {
+            climb.reached_at(Rung::FirstPacket, at);
+            climb.waiting(Verdict::NoKeyframe, "a key frame");
+            self.first_packet_noted = true;
+        }
+    }
+
+    fn stream(&self) -> StreamInfo {
+        let packets = self.session.as_ref().and_then(Session::packets);
+        let is_stream = self.session.as_ref().is_some_and(Session::is_stream);
+        let mut info = self.info.clone();
+        if is_stream {
+            info.fps = self.rate.fps();
+            info.kbps = self.rate.kbps();
+            info.loss_percent = packets.and_then(|p| self.rate.loss_percent(p));
+        }
+        info
+    }
+}
+
+/// Decodes on a thread for it; gives when it was done.
+fn decode(key: Frame) -> JoinHandle<(Result<Looked, Fault>, Instant)> {
+    tokio::spawn(async move {
+        let _permit = DECODING.acquire().await;
+        let looked = tokio::task::spawn_blocking(move || picture::look(&key, true)).await;
+        let looked = looked.unwrap_or_else(|_| Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")));
+        (looked, Instant::now())
+    })
+}
+
+/// Frames counted by the camera's own time, so that a burst at the start does not look like a high rate.
+#[derive(Default)]
+struct Rate {
+    frames: usize,
+    bytes: u64,
+    first: Option<Moment>,
+    last: Option<Moment>,
+    lost: u64,
+    watched: Duration,
+}
+
+#[derive(Clone, Copy)]
+struct Moment {
+    at: Duration,
+    arrived: Instant,
+}
+
+impl Rate {
+    fn add(&mut self, frame: &Frame) {
+        let this = Moment { at: frame.at, arrived: frame.arrived };
+        if self.first.is_none() {
+            // Whatever was lost before the first frame was lost before we came.
+            self.first = Some(this);
+        } else {
+            self.lost += u64::from(frame.lost);
+        }
+        self.frames += 1;
+        self.bytes += frame.data.len() as u64;
+        self.last = Some(this);
+    }
+
+    /// Seconds from the first frame to the last.
+    fn span(&self) -> Option<f64> {
+        let (first, last) = (self.first?, self.last?);
+        let by_camera = last.at.saturating_sub(first.at).as_secs_f64();
+        let by_us = (last.arrived - first.arrived).as_secs_f64();
+        // A camera whose clock stands still or leaps is measured by ours.
+        let span = if by_camera > by_us * 0.2 && by_camera < by_us * 5.0 + 2.0 { by_camera } else { by_us };
+        (span > 0.001).then_some(span)
+    }
+
+    fn fps(&self) -> Option<f32> {
+        if self.frames < 2 {
+            let watched = self.watched.as_secs_f32();
+            return (self.frames == 1 && watched > 0.0).then(|| 1.0 / watched);
+        }
+        Some(((self.frames - 1) as f64 / self.span()?) as f32)
+    }
+
+    fn kbps(&self) -> Option<u32> {
+        if self.frames < 2 {
+            return None;
+        }
+        // The last frame lasts until the next would begin.
+        let span = self.span()? * self.frames as f64 / (self.frames - 1) as f64;
+        Some((self.bytes as f64 * 8.0 / 1000.0 / span).round() as u32)
+    }
+
+    fn loss_percent(&self, packets: u64) -> Option<f32> {
+        let all = packets + self.lost;
+        (all > 0).then(|| (self.lost as f64 * 100.0 / all as f64) as f32)
+    }
+}

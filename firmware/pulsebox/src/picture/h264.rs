@@ -1,0 +1,172 @@
+//! H.264: the parameter set is read first, then openh264 decodes what it can.
+//!
+//! A decoder per call: making one costs little beside the decoding, and a decoder kept for each of
+//! hundreds of cameras would hold several pictures each. Error concealment is off (the crate's
+//! default), so damage is an error and not a smear; but entropy coding has no checksum, so damage that
+//! decodes to other valid symbols can pass.
+
+use h264_reader::Context;
+use h264_reader::nal::NalHeader;
+use h264_reader::nal::pps::PicParameterSet;
+use h264_reader::nal::slice::SliceHeader;
+use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, SeqParameterSet};
+use h264_reader::rbsp::{BitReader, ByteReader, decode_nal};
+use openh264::decoder::{DecodedYUV, Decoder};
+use openh264::formats::YUVSource;
+
+use super::{Looked, Plane, Planes, Structure, admit_size, annexb, decoded, undecodable, unsupported};
+use crate::camera::Fault;
+
+/// The most memory that the decoder may take for reference pictures, bytes. A parameter set can ask
+/// for 18 pictures of 54 MB; the standard's own limits (table A-1) stay below this up to level 5.2.
+const MAX_REFERENCES: u64 = 256 << 20;
+
+/// Where the slice header cannot be read: the same for all, so that pictures stay comparable.
+const UNKNOWN_QUANTISER: u64 = 255;
+
+const SLICE: u8 = 1;
+const SLICE_IDR: u8 = 5;
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+
+pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
+    let sps = parameter_set(data)?;
+    let (width, height) = size(&sps).ok_or_else(|| undecodable("the H.264 parameter set names no possible size"))?;
+    admit_size(width, height)?;
+    if !units(data, PPS).any(|_| true) {
+        return Err(undecodable("the H.264 key frame has no picture parameter set"));
+    }
+    if !slices(data).any(|_| true) {
+        return Err(undecodable("the H.264 key frame holds parameter sets and no slice"));
+    }
+    if !decodable(&sps) {
+        let print = annexb::print(slices(data));
+        return Ok(Looked::Structure(Structure { width, height, profile: Some(profile(&sps)), print }));
+    }
+    let references = (u64::from(sps.max_num_ref_frames) + 2) * u64::from(width) * u64::from(height) * 3 / 2;
+    if references > MAX_REFERENCES {
+        return Err(unsupported(format!(
+            "the H.264 stream wants {} reference pictures of {width}×{height}, more memory than a small box has",
+            sps.max_num_ref_frames
+        )));
+    }
+    decode(data, &sps, want_thumbnail)
+}
+
+/// Profile with level, and size, as far as the parameter set tells.
+pub(super) fn describe(data: &[u8]) -> (Option<String>, Option<(u32, u32)>) {
+    match parameter_set(data) {
+        Ok(sps) => (Some(profile(&sps)), size(&sps)),
+        Err(_) => (None, None),
+    }
+}
+
+fn decode(data: &[u8], sps: &SeqParameterSet, want_thumbnail: bool) -> Result<Looked, Fault> {
+    let mut decoder = Decoder::new().map_err(|_| undecodable("the H.264 decoder did not start (no memory?)"))?;
+    // The crate's error text is of its own world; the person needs to know that the bytes are damaged.
+    let damaged = |_| undecodable("the H.264 key frame is damaged or not whole");
+    if let Some(picture) = decoder.decode(data).map_err(damaged)? {
+        return measure(&picture, data, sps, want_thumbnail);
+    }
+    let rest = decoder.flush_remaining().map_err(damaged)?;
+    let picture = rest.first().ok_or_else(|| undecodable("the H.264 key frame gives no picture; parts are missing"))?;
+    measure(picture, data, sps, want_thumbnail)
+}
+
+fn measure(
+    picture: &DecodedYUV<'_>,
+    data: &[u8],
+    sps: &SeqParameterSet,
+    want_thumbnail: bool,
+) -> Result<Looked, Fault> {
+    let (width, height) = picture.dimensions();
+    let (luma_stride, chroma_stride, _) = picture.strides();
+    let chroma_plane = |data| Plane::new(data, width / 2, height / 2, chroma_stride);
+    let grey = sps.chroma_info.chroma_format == ChromaFormat::Monochrome;
+    let planes = Planes {
+        luma: Plane::new(picture.y(), width, height, luma_stride)
+            .ok_or_else(|| undecodable("the H.264 decoder gave an empty picture"))?,
+        chroma: chroma_plane(picture.u()).zip(chroma_plane(picture.v())).filter(|_| !grey),
+        full_range: full_range(sps),
+        quantiser: quantiser(data, sps).unwrap_or(UNKNOWN_QUANTISER),
+    };
+    Ok(Looked::Decoded(decoded(&planes, want_thumbnail)))
+}
+
+fn units(data: &[u8], kind: u8) -> impl Iterator<Item = &[u8]> {
+    annexb::nal_units(data).filter(move |unit| unit[0] & 0x1f == kind)
+}
+
+fn slices(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    annexb::nal_units(data).filter(|unit| matches!(unit[0] & 0x1f, SLICE | SLICE_IDR))
+}
+
+fn parameter_set(data: &[u8]) -> Result<SeqParameterSet, Fault> {
+    let unit = units(data, SPS).next().ok_or_else(|| undecodable("the H.264 key frame has no parameter set (SPS)"))?;
+    let unreadable = || undecodable("the H.264 parameter set (SPS) cannot be read");
+    let rbsp = decode_nal(unit).map_err(|_| unreadable())?;
+    SeqParameterSet::from_bits(BitReader::new(&rbsp[..])).map_err(|_| unreadable())
+}
+
+fn size(sps: &SeqParameterSet) -> Option<(u32, u32)> {
+    // Above this the crate's own arithmetic is not asked; no level allows nearly as many.
+    if sps.pic_width_in_mbs_minus1 > 0xffff || sps.pic_height_in_map_units_minus1 > 0xffff {
+        return None;
+    }
+    sps.pixel_dimensions().ok()
+}
+
+/// What openh264 takes: frames of 8 bit 4:2:0 or grey.
+fn decodable(sps: &SeqParameterSet) -> bool {
+    let chroma = &sps.chroma_info;
+    matches!(sps.frame_mbs_flags, FrameMbsFlags::Frames)
+        && matches!(chroma.chroma_format, ChromaFormat::YUV420 | ChromaFormat::Monochrome)
+        && chroma.bit_depth_luma_minus8 == 0
+        && chroma.bit_depth_chroma_minus8 == 0
+}
+
+fn full_range(sps: &SeqParameterSet) -> bool {
+    let signal = sps.vui_parameters.as_ref().and_then(|vui| vui.video_signal_type.as_ref());
+    signal.is_some_and(|signal| signal.video_full_range_flag)
+}
+
+/// The first slice's quantiser, 0 to 51 (7.4.3, SliceQPY). Macroblocks may differ from it.
+fn quantiser(data: &[u8], sps: &SeqParameterSet) -> Option<u64> {
+    let mut context = Context::new();
+    context.put_seq_param_set(sps.clone());
+    for unit in units(data, PPS).take(256) {
+        let bits = BitReader::new(ByteReader::skipping_h264_header(unit));
+        if let Ok(pps) = PicParameterSet::from_bits(&context, bits) {
+            context.put_pic_param_set(pps);
+        }
+    }
+    let slice = slices(data).next()?;
+    let mut bits = BitReader::new(ByteReader::skipping_h264_header(slice));
+    let (header, _, pps) = SliceHeader::from_bits(&context, &mut bits, NalHeader::new(slice[0]).ok()?).ok()?;
+    u64::try_from(pps.pic_init_qp_minus26.checked_add(header.slice_qp_delta)?.checked_add(26)?).ok()
+}
+
+/// Names of ITU-T H.264 annex A: `Constrained Baseline 3.1`.
+fn profile(sps: &SeqParameterSet) -> String {
+    let flags = sps.constraint_flags;
+    let idc = u8::from(sps.profile_idc);
+    let name = match idc {
+        66 if flags.flag1() => "Constrained Baseline",
+        66 => "Baseline",
+        77 => "Main",
+        88 => "Extended",
+        100 => "High",
+        110 => "High 10",
+        122 => "High 4:2:2",
+        244 => "High 4:4:4 Predictive",
+        44 => "CAVLC 4:4:4 Intra",
+        _ => "profile",
+    };
+    let number = if name == "profile" { format!(" {idc}") } else { String::new() };
+    let one_b = sps.level_idc == 9 || (sps.level_idc == 11 && flags.flag3() && matches!(idc, 66 | 77 | 88));
+    if one_b {
+        format!("{name}{number} 1b")
+    } else {
+        format!("{name}{number} {}.{}", sps.level_idc / 10, sps.level_idc % 10)
+    }
+}

@@ -1,0 +1,178 @@
+//! JPEG: one whole file, as cameras really send them.
+//!
+//! Cameras leave out the end marker, add bytes behind it, cut the last rows, and (Motion-JPEG) leave
+//! out the Huffman tables; all that is taken. A picture whose lower part is missing is not.
+
+use std::borrow::Cow;
+use std::io::Cursor;
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::{Looked, MAX_SIDE, Plane, Planes, admit_size, decoded, undecodable};
+use crate::camera::Fault;
+
+/// A picture with more of its rows missing than this part is damaged: a sixteenth.
+const MISSING_PART: usize = 16;
+
+pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
+    if !data.starts_with(&[0xff, 0xd8]) {
+        return Err(undecodable("the picture is no JPEG: it does not begin with the JPEG start marker"));
+    }
+    let (width, height) = size(data).ok_or_else(|| undecodable("the JPEG's header is damaged or not whole"))?;
+    admit_size(width, height)?;
+    let data = &*with_huffman_tables(without_end(data));
+    let samples = match decode(data, true) {
+        Ok(samples) => samples,
+        // The strict reading refuses what is only untidy, too.
+        Err(_) => {
+            let samples = decode(data, false).map_err(|_| undecodable("the JPEG is damaged"))?;
+            refuse_missing_rows(&samples)?;
+            samples
+        }
+    };
+    samples.look(quantiser(data), want_thumbnail).ok_or_else(|| undecodable("the JPEG decoder gave an empty picture"))
+}
+
+/// Width and height out of the frame header (ITU-T T.81, B.2.2), without decoding.
+pub(super) fn size(data: &[u8]) -> Option<(u32, u32)> {
+    // SOF0 to SOF15, which DHT, JPG and DAC interrupt.
+    let frame_header = |marker: u8| matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+    let (_, fields) = segments(data).find(|&(marker, _)| frame_header(marker))?;
+    let field = |from| Some(u32::from(u16::from_be_bytes(fields.get(from..from + 2)?.try_into().ok()?)));
+    Some((field(3)?, field(1)?))
+}
+
+/// The header's segments up to the first scan: marker, and what follows the length field.
+fn segments(data: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut at = 2;
+    std::iter::from_fn(move || {
+        loop {
+            let marker = *data.get(at + 1).filter(|_| data[at] == 0xff)?;
+            match marker {
+                0xff => at += 1, // fill byte
+                0x01 | 0xd0..=0xd8 => at += 2,
+                0xd9 | 0xda => return None, // end, or coded data
+                _ => {
+                    let length = usize::from(u16::from_be_bytes(data.get(at + 2..at + 4)?.try_into().ok()?));
+                    let fields = data.get(at + 4..at + 2 + length)?;
+                    at += 2 + length;
+                    return Some((marker, fields));
+                }
+            }
+        }
+    })
+}
+
+/// A hash of the quantisation tables.
+fn quantiser(data: &[u8]) -> u64 {
+    const DQT: u8 = 0xdb;
+    let tables = segments(data).filter(|&(marker, _)| marker == DQT);
+    tables.fold(0, |hash, (_, table)| super::looks::hash(table, hash))
+}
+
+/// The file with a segment in front that makes the decoder take the standard Huffman tables (T.81,
+/// annex K.3), where it brings none of its own: Motion-JPEG as AVI files hold it leaves them out.
+fn with_huffman_tables(data: &[u8]) -> Cow<'_, [u8]> {
+    const DHT: u8 = 0xc4;
+    const APP0_AVI1: &[u8; 18] = b"\xff\xe0\x00\x10AVI1\0\0\0\0\0\0\0\0\0\0";
+    if segments(data).any(|(marker, _)| marker == DHT) {
+        return Cow::Borrowed(data);
+    }
+    Cow::Owned([&data[..2], APP0_AVI1, &data[2..]].concat())
+}
+
+/// The file up to its end marker: a decoder that meets the marker too early smears its last block over
+/// the rest and says nothing, while one that meets the end of the data says so.
+fn without_end(data: &[u8]) -> &[u8] {
+    let header: usize = segments(data).map(|(_, fields)| fields.len() + 4).sum();
+    let scans = data.get(header + 2..).unwrap_or_default();
+    match scans.windows(2).position(|pair| pair == [0xff, 0xd9]) {
+        Some(end) => &data[..header + 2 + end],
+        None => data,
+    }
+}
+
+/// A decoded JPEG: `components` bytes a pixel (1: luma; 3: as `space` says), rows without padding.
+struct Samples {
+    data: Vec<u8>,
+    width: usize,
+    height: usize,
+    space: ColorSpace,
+}
+
+fn decode(data: &[u8], strict: bool) -> Result<Samples, ()> {
+    let side = usize::try_from(MAX_SIDE).unwrap_or(usize::MAX);
+    let options = DecoderOptions::default()
+        .set_strict_mode(strict)
+        .set_max_width(side)
+        .set_max_height(side)
+        .jpeg_set_max_scans(64);
+    let mut decoder = JpegDecoder::new_with_options(Cursor::new(data), options);
+    decoder.decode_headers().map_err(drop)?;
+    let space = match decoder.input_colorspace().ok_or(())? {
+        ColorSpace::YCbCr => ColorSpace::YCbCr,
+        ColorSpace::Luma => ColorSpace::Luma,
+        _ => ColorSpace::RGB,
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(space));
+    let (width, height) = decoder.dimensions().ok_or(())?;
+    let mut samples = vec![0; decoder.output_buffer_size().ok_or(())?];
+    decoder.decode_into(&mut samples).map_err(drop)?;
+    let whole = samples.len() == width * height * space.num_components();
+    if whole { Ok(Samples { data: samples, width, height, space }) } else { Err(()) }
+}
+
+/// The decoder leaves what it could not read at 128 in every component.
+fn refuse_missing_rows(samples: &Samples) -> Result<(), Fault> {
+    let row = samples.width * samples.space.num_components();
+    let grey = |row: &&[u8]| row.iter().all(|&sample| sample == 128);
+    let missing = samples.data.chunks_exact(row).rev().take_while(grey).count();
+    if missing > samples.height / MISSING_PART {
+        return Err(undecodable(format!("the JPEG ends early: {missing} of {} rows are missing", samples.height)));
+    }
+    Ok(())
+}
+
+impl Samples {
+    fn look(self, quantiser: u64, want_thumbnail: bool) -> Option<Looked> {
+        let Self { data, width, height, space } = self;
+        if space == ColorSpace::Luma {
+            let luma = Plane::new(&data, width, height, width)?;
+            let planes = Planes { luma, chroma: None, full_range: true, quantiser };
+            return Some(Looked::Decoded(decoded(&planes, want_thumbnail)));
+        }
+        let luma: Vec<u8> = match space {
+            ColorSpace::YCbCr => data.chunks_exact(3).map(|pixel| pixel[0]).collect(),
+            _ => data.chunks_exact(3).map(|pixel| ycbcr(pixel)[0]).collect(),
+        };
+        let chroma = want_thumbnail.then(|| half_chroma(&data, width, height, space));
+        let half = (width.div_ceil(2), height.div_ceil(2));
+        let chroma = chroma.as_ref().and_then(|(cb, cr)| {
+            Some((Plane::new(cb, half.0, half.1, half.0)?, Plane::new(cr, half.0, half.1, half.0)?))
+        });
+        let planes = Planes { luma: Plane::new(&luma, width, height, width)?, chroma, full_range: true, quantiser };
+        Some(Looked::Decoded(decoded(&planes, want_thumbnail)))
+    }
+}
+
+/// Every second sample of every second row of Cb and Cr: good enough for what is scaled down anyway.
+fn half_chroma(data: &[u8], width: usize, height: usize, space: ColorSpace) -> (Vec<u8>, Vec<u8>) {
+    let size = width.div_ceil(2) * height.div_ceil(2);
+    let (mut cb, mut cr) = (Vec::with_capacity(size), Vec::with_capacity(size));
+    for row in data.chunks_exact(width * 3).step_by(2) {
+        for pixel in row.chunks_exact(3).step_by(2) {
+            let [_, b, r] = if space == ColorSpace::YCbCr { [0, pixel[1], pixel[2]] } else { ycbcr(pixel) };
+            cb.push(b);
+            cr.push(r);
+        }
+    }
+    (cb, cr)
+}
+
+/// JFIF's conversion from red, green and blue.
+fn ycbcr(pixel: &[u8]) -> [u8; 3] {
+    let (y, cb, cr) = jpeg_encoder::rgb_to_ycbcr(pixel[0], pixel[1], pixel[2]);
+    [y, cb, cr]
+}

@@ -1,0 +1,109 @@
+//! Makes the thumbnail: planes scaled down first, then encoded as they are, so that no full-size RGB
+//! picture is ever made.
+
+use bytes::Bytes;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
+
+use super::{Jpeg, Plane, Planes, THUMBNAIL_WIDTH};
+
+/// JPEG quality, 1 to 100.
+const QUALITY: u8 = 75;
+
+/// A JPEG of the picture, its aspect kept, never larger than the picture. None only where the scaler
+/// or the encoder refuses, which no admitted size makes them do; a check does not fail for it.
+pub(super) fn of(planes: &Planes<'_>) -> Option<Jpeg> {
+    let (width, height) = size(planes.luma.width, planes.luma.height)?;
+    let mut resizer = Resizer::new();
+    let luma = ranged(scaled(&mut resizer, planes.luma, width, height)?, planes.full_range, 16, 219);
+    let chroma = match planes.chroma {
+        None => None,
+        Some((cb, cr)) => {
+            let (width, height) = (width.div_ceil(2), height.div_ceil(2));
+            let mut plane = |plane| {
+                let scaled = scaled(&mut resizer, plane, width, height)?;
+                Some(ranged(scaled, planes.full_range, 16, 224))
+            };
+            Some((plane(cb)?, plane(cr)?))
+        }
+    };
+    let picture = Picture { width: u16::try_from(width).ok()?, height: u16::try_from(height).ok()?, luma, chroma };
+    let mut data = Vec::with_capacity(32 << 10);
+    let mut encoder = Encoder::new(&mut data, QUALITY);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder.encode_image(picture).ok()?;
+    Some(Jpeg { data: Bytes::from(data), width, height })
+}
+
+fn size(width: usize, height: usize) -> Option<(u32, u32)> {
+    let (width, height) = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
+    if width <= THUMBNAIL_WIDTH {
+        return Some((width, height));
+    }
+    let scaled = (u64::from(height) * u64::from(THUMBNAIL_WIDTH) + u64::from(width) / 2) / u64::from(width);
+    Some((THUMBNAIL_WIDTH, u32::try_from(scaled.max(1)).ok()?))
+}
+
+fn scaled(resizer: &mut Resizer, plane: Plane<'_>, width: u32, height: u32) -> Option<Vec<u8>> {
+    // The stride stands for the width, and the crop takes the true width out of it: no copy.
+    let rows = u32::try_from(plane.height).ok()?;
+    let whole = &plane.data[..plane.stride * plane.height];
+    let source = ImageRef::new(u32::try_from(plane.stride).ok()?, rows, whole, PixelType::U8).ok()?;
+    let mut target = Image::new(width, height, PixelType::U8);
+    let options = ResizeOptions::new()
+        .crop(0.0, 0.0, plane.width as f64, plane.height as f64)
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    resizer.resize(&source, &mut target, &options).ok()?;
+    Some(target.into_vec())
+}
+
+/// Video's range (`offset` to `offset + span`) stretched to JPEG's 0 to 255; the middle stays.
+fn ranged(mut plane: Vec<u8>, full_range: bool, offset: i32, span: i32) -> Vec<u8> {
+    if !full_range {
+        let table: [u8; 256] = std::array::from_fn(|value| {
+            let value = i32::try_from(value).unwrap_or(0);
+            u8::try_from((((value - offset) * 255 + span / 2) / span).clamp(0, 255)).unwrap_or(0)
+        });
+        for sample in &mut plane {
+            *sample = table[usize::from(*sample)];
+        }
+    }
+    plane
+}
+
+/// Scaled planes as the encoder reads them, row by row.
+struct Picture {
+    width: u16,
+    height: u16,
+    luma: Vec<u8>,
+    /// Cb and Cr, half size each way, rounded up.
+    chroma: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl ImageBuffer for Picture {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        if self.chroma.is_some() { JpegColorType::Ycbcr } else { JpegColorType::Luma }
+    }
+
+    fn width(&self) -> u16 {
+        self.width
+    }
+
+    fn height(&self) -> u16 {
+        self.height
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let (width, y) = (usize::from(self.width), usize::from(y));
+        buffers[0].extend_from_slice(&self.luma[y * width..][..width]);
+        if let Some((cb, cr)) = &self.chroma {
+            let half = width.div_ceil(2);
+            for (buffer, plane) in buffers[1..3].iter_mut().zip([cb, cr]) {
+                // The encoder wants whole rows and halves them again.
+                let row = &plane[y / 2 * half..][..half];
+                buffer.extend(row.iter().flat_map(|&sample| [sample, sample]).take(width));
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What several tests share.
+#![allow(dead_code)] // each test binary uses its own part
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use pulsebox::camera::{CameraUrl, Goodbyes, Target, Transport};
+use pulsebox::clock::Clock;
+use pulsebox::config::CameraConfig;
+use pulsebox::monitor::board::Report;
+use pulsebox::monitor::judge::Judge;
+use pulsebox::monitor::look::{GOODBYE, look};
+use simcam::{Camera, Mood};
+use tokio::sync::Semaphore;
+
+/// Cameras looked at side by side: few, for the machine has two cores and deadlines are real.
+const AT_ONCE: usize = 4;
+
+/// A simulated camera as a target; its certificate is self-made, so it is taken unchecked.
+pub fn target(camera: &Camera) -> Target {
+    Target { url: CameraUrl::parse(&camera.url()).unwrap(), transport: Transport::Tcp, tls_insecure: true }
+}
+
+/// Checks a camera `n` times in a row with one memory, and gives the last report. The camera's mood
+/// becomes `later` after the first check.
+pub async fn checks(camera: &Camera, target: Target, n: usize, later: Option<Mood>, deadline: Duration) -> Report {
+    let config = CameraConfig {
+        transport: target.transport,
+        tls_insecure: target.tls_insecure,
+        ..CameraConfig::new("cam", target.url.clone())
+    };
+    let mut judge = Judge::default();
+    let mut last = None;
+    for check in 0..n {
+        if let (1, Some(mood)) = (check, later) {
+            camera.set_mood(mood).await;
+        }
+        let goodbyes = Goodbyes::default();
+        let looked = look(&target, deadline, Clock::system().now(), None, &goodbyes).await;
+        goodbyes.wait(GOODBYE).await;
+        last = Some(judge.report(looked, &config).0);
+    }
+    last.unwrap()
+}
+
+/// Runs all, few at once, and gives the results in their order.
+pub async fn run_all<F>(jobs: impl Iterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
+    let running: FuturesOrdered<_> = jobs
+        .map(|job| {
+            tokio::spawn(async move {
+                let _place = PLACES.acquire().await.unwrap();
+                job.await
+            })
+        })
+        .collect();
+    running.map(Result::unwrap).collect().await
+}
+
+/// Compares a table with the one in `docs/FILE` between the marks of `section`, its last `loose` columns
+/// apart (measured times differ from run to run). `PULSEBOX_BLESS=1` writes it anew.
+pub fn document(file: &str, section: &str, head: &str, rows: &str, loose: usize) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (start, end) = (format!("<!-- {section}: made by a test -->\n"), format!("<!-- end of {section} -->"));
+    let from = text.find(&start).unwrap_or_else(|| panic!("{file} has no section {section}")) + start.len();
+    let to = text.find(&end).unwrap();
+    let rule = "|---".repeat(head.matches('|').count() - 1) + "|";
+    let made = format!("\n{head}\n{rule}\n{rows}\n");
+    if std::env::var_os("PULSEBOX_BLESS").is_some() {
+        let new = format!("{}{made}{}", &text[..from], &text[to..]);
+        std::fs::write(&path, new).unwrap();
+        return;
+    }
+    let strict = |table: &str| -> Vec<String> {
+        let rows = table.lines().filter(|l| l.starts_with('|') && !l.starts_with("|---"));
+        rows.map(|row| {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+            cells[..cells.len() - loose].join(" | ").trim().to_owned()
+        })
+        .collect()
+    };
+    assert_eq!(
+        strict(&text[from..to]),
+        strict(&made),
+        "docs/{file} is out of date: run the test with PULSEBOX_BLESS=1"
+    );
+}
