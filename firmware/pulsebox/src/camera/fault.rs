@@ -109,6 +109,7 @@ pub struct Row {
     pub advice: &'static str,
 }
 
+#[allow(clippy::too_many_arguments)] // a table's row, read across
 const fn row(
     verdict: Verdict,
     name: &'static str,

@@ -132,9 +132,7 @@ fn fault(error: &retina::Error, meter: &Meter, target: &Target) -> Fault {
             Fault::new(Verdict::Auth, "it wants both, and the URL has none")
         }
         Some(status @ (401 | 403 | 407)) => Fault::new(Verdict::Auth, format!("it answers {status}")),
-        Some(status @ (404 | 410 | 454)) => {
-            Fault::new(Verdict::NotFound, format!("it answers {status} for this path"))
-        }
+        Some(status @ (404 | 410 | 454)) => Fault::new(Verdict::NotFound, format!("it answers {status} for this path")),
         Some(status @ (453 | 486 | 503)) => Fault::new(Verdict::Busy, format!("it answers {status}")),
         Some(461) => {
             let (ours, other) = match target.transport {

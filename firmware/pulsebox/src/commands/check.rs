@@ -112,9 +112,8 @@ fn json(url: &CameraUrl, report: &Report) -> serde_json::Value {
 fn save(args: &Args, thumbnail: Option<&Thumbnail>, report: &Report) -> Result<(), String> {
     let Some(path) = &args.picture else { return Ok(()) };
     match thumbnail {
-        Some(thumbnail) => {
-            std::fs::write(path, &thumbnail.jpeg).map_err(|e| format!("{}: the picture was not written: {e}", path.display()))
-        }
+        Some(thumbnail) => std::fs::write(path, &thumbnail.jpeg)
+            .map_err(|e| format!("{}: the picture was not written: {e}", path.display())),
         // The fault says it already, with exit code 1.
         None if report.verdict.severity() == Severity::Fault => Ok(()),
         None => Err(format!("{}: not written: a picture in this codec is proved but not decoded", path.display())),
@@ -134,10 +133,9 @@ impl Style {
     fn verdict(self, report: &Report) -> String {
         let row = report.verdict.row();
         let mut text = String::new();
-        if row.severity == Severity::Fault {
-            if let Some(rung) = row.rung.filter(|rung| report.rungs.iter().all(|r| r.rung != *rung)) {
-                text += &format!("  {} {rung}\n", self.paint("31", "✗"));
-            }
+        let unreached = row.rung.filter(|rung| report.rungs.iter().all(|r| r.rung != *rung));
+        if let (Severity::Fault, Some(rung)) = (row.severity, unreached) {
+            text += &format!("  {} {rung}\n", self.paint("31", "✗"));
         }
         let stream = describe(&report.stream);
         if !stream.is_empty() {

@@ -160,6 +160,9 @@ impl CameraTask {
             self.phase = Instant::now();
             self.due = Instant::now();
         }
+        if before.alarm != self.camera.alarm || before.expect != self.camera.expect {
+            self.judge.forget();
+        }
         if before.paused != self.camera.paused {
             let paused = if self.camera.paused { self.standing.pause(now) } else { self.standing.resume(now) };
             step = Step { closed: step.closed.or(paused.closed), ..paused };
@@ -181,6 +184,7 @@ impl CameraTask {
             }
             Ask::Resume => {
                 if self.paused.take().is_some() && !self.camera.paused {
+                    self.judge.forget();
                     let step = self.standing.resume(now);
                     self.due = Instant::now();
                     self.publish(step, None);

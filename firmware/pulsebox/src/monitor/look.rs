@@ -194,7 +194,10 @@ impl Take {
                 Ok(Ok(frame)) => self.rate.add(&frame),
                 Ok(Err(fault)) => {
                     let after = started.elapsed().as_millis();
-                    return Err(Fault::new(fault.verdict, format!("{}, {after} ms after the first picture", fault.detail)));
+                    return Err(Fault::new(
+                        fault.verdict,
+                        format!("{}, {after} ms after the first picture", fault.detail),
+                    ));
                 }
                 Err(_) => {
                     self.rate.watched = started.elapsed();
@@ -244,8 +247,7 @@ fn decode(key: Frame) -> JoinHandle<(Result<Looked, Fault>, Instant)> {
     tokio::spawn(async move {
         let _permit = DECODING.acquire().await;
         let looked = tokio::task::spawn_blocking(move || picture::look(&key, true)).await;
-        let looked =
-            looked.unwrap_or_else(|_| Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")));
+        let looked = looked.unwrap_or_else(|_| Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")));
         (looked, Instant::now())
     })
 }

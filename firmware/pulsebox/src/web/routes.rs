@@ -151,7 +151,8 @@ struct Period {
 impl Period {
     /// The day before now, unless `from` and `to` say otherwise.
     fn read(params: &Params, now: Timestamp) -> Result<Self, ApiError> {
-        let to = params.time("to")?.unwrap_or(now);
+        // A whole second: nobody asked for nanoseconds.
+        let to = params.time("to")?.unwrap_or(Timestamp::from_second(now.as_second()).unwrap_or(now));
         let from = match params.time("from")? {
             Some(from) => from,
             None => to.checked_sub(PERIOD_USUAL).unwrap_or(Timestamp::MIN),

@@ -33,7 +33,7 @@ const GOODBYE: Duration = Duration::from_millis(800);
 const HEAD_MAX: usize = 16 << 10;
 
 const NO_ROOM: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 10\r\n\
-    Connection: close\r\nContent-Length: 94\r\n\r\n\
+    Connection: close\r\nContent-Length: 96\r\n\r\n\
     {\"error\":{\"what\":\"200 connections are open\",\"do\":\"Close some pages, or try again in a moment.\"}}";
 
 /// Opens the port. Until sign-in exists this is on loopback whatever `listen` says: another address is

@@ -1,1 +1,7 @@
+//! The web through its front door: a real server on loopback, asked over real sockets.
 
+mod api;
+mod docs;
+mod events;
+mod fixture;
+mod wire;

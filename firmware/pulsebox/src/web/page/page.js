@@ -4,7 +4,7 @@
 const BARS = 50;
 const WORST = { down: 0, degraded: 1, unknown: 2, up: 3, paused: 4 };
 const WORD = { up: "Up", degraded: "Degraded", down: "Down", unknown: "Unknown", paused: "Paused" };
-const SILENT_MS = 75_000; // two heartbeats of the event stream and a bit
+const SILENT_MS = 45_000; // a heartbeat of the event stream (30 s) and a half
 const AT_ONCE = 6; // more changed cameras than this are asked for in one call
 const FETCH_MS = 15_000;
 
@@ -40,6 +40,18 @@ function isolated(text) {
   const element = document.createElement("bdi");
   element.textContent = text;
   return element;
+}
+
+/** Sets a text in which `words` between backticks are the configuration's. */
+function setRich(element, text) {
+  if (element.dataset.text === text) return;
+  element.dataset.text = text;
+  element.replaceChildren(...text.split("`").map((part, i) => {
+    if (i % 2 === 0) return part;
+    const code = document.createElement("code");
+    code.textContent = part;
+    return code;
+  }).filter((part) => part !== ""));
 }
 
 /** Why the camera is what it is, as { text, advice, since }. */
@@ -179,7 +191,7 @@ function showDetails(tile, camera) {
     const dt = document.createElement("dt");
     const dd = document.createElement("dd");
     dt.textContent = term;
-    dd.textContent = text;
+    setRich(dd, text);
     return [dt, dd];
   }));
 }
@@ -194,7 +206,7 @@ function showTile(camera) {
   tile.icon.setAttribute("href", `#i-${camera.state}`);
   setText(tile.word, WORD[camera.state] ?? camera.state);
   setText(tile.title, text);
-  setText(tile.advice, advice ?? "");
+  setRich(tile.advice, advice ?? "");
   setText(tile.note, note(camera));
   setText(tile.facts, facts(camera));
   showPicture(tile, camera, text);
@@ -252,7 +264,7 @@ function showSummary() {
   const worst = all[0];
   const parts = [];
   const up = document.createElement("b");
-  up.textContent = `${watched.filter((c) => c.state === "up" || c.state === "degraded").length} of ${watched.length} up`;
+  up.textContent = `${count("up")} of ${watched.length} up`;
   if (all.length) parts.push([up]);
   for (const state of ["down", "degraded", "unknown", "paused"]) {
     if (count(state)) parts.push([`${count(state)} ${state}`]);
@@ -279,7 +291,7 @@ function showHost() {
   $("host").replaceChildren(...texts.map((text) => {
     const p = document.createElement("p");
     p.className = "banner";
-    p.textContent = text;
+    setRich(p, text);
     return p;
   }));
 }
@@ -386,7 +398,7 @@ function alive() {
 function lose() {
   document.body.classList.add("old");
   const text = fresh
-    ? `Connection to Pulsebox lost: showing old data since ${clockTime(fresh)} (${span(Date.now() - fresh)}). Trying again …`
+    ? `Connection to Pulsebox lost: showing old data since ${clockTime(fresh)}. Trying again …`
     : "Pulsebox does not answer. Trying again …";
   setText($("lost"), text);
   $("lost").hidden = false;
@@ -397,8 +409,6 @@ setInterval(() => {
   if (Date.now() - heard > SILENT_MS || source.readyState === EventSource.CLOSED) {
     lose();
     follow();
-  } else if (!$("lost").hidden) {
-    lose();
   }
   if (document.hidden) return;
   cameras.forEach(showTimes);

@@ -1,0 +1,295 @@
+//! A board of invented cameras, a past that answers, and a server to ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::camera::{Codec, Rung, RungTime, StreamInfo, Verdict};
+use crate::clock::Clock;
+use crate::monitor::board::{Board, CameraStatus, Event, Incident, Recent, Report, Snapshot, State, Thumbnail};
+use crate::web::{Bucket, Past, PastError, StateTimes, Uptime, Web, bind};
+
+/// How long a test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn start() -> Timestamp {
+    "2026-11-21T06:00:00Z".parse().unwrap()
+}
+
+pub fn ago(seconds: i64) -> Timestamp {
+    start() - SignedDuration::from_secs(seconds)
+}
+
+/// What a check found.
+pub fn report(verdict: Verdict, at: Timestamp) -> Report {
+    let seen = verdict == Verdict::Ok || verdict as u8 > Verdict::Undecodable as u8;
+    Report {
+        at,
+        verdict,
+        message: format!("{}. {}", verdict.row().title, verdict.row().advice),
+        rungs: vec![RungTime { rung: Rung::Resolve, ms: 0.2 }, RungTime { rung: Rung::Connect, ms: 1.7 }],
+        ms: 231.04,
+        first_packet_ms: seen.then_some(41.5),
+        first_frame_ms: seen.then_some(184.0),
+        stream: StreamInfo {
+            codec: seen.then_some(Codec::H264),
+            profile: seen.then(|| "High 3.1".into()),
+            width: seen.then_some(1280),
+            height: seen.then_some(720),
+            fps: seen.then_some(25.0),
+            kbps: seen.then_some(2048),
+            loss_percent: seen.then_some(0.0),
+        },
+        decoded: seen,
+    }
+}
+
+/// A camera in `state` whose last 50 checks said `before` and the very last `verdict`.
+pub fn camera(id: &str, name: &str, state: State, before: Verdict, verdict: Verdict) -> CameraStatus {
+    let since = ago(if state == State::Up { 90_061 } else { 247 });
+    let recent = (0..50).map(|i| {
+        let verdict = if i < 34 { before } else { verdict };
+        Recent { at: ago(15 * (49 - i) + 3), verdict, ms: 41.5 + i as f64 }
+    });
+    let incident = matches!(state, State::Down | State::Degraded).then(|| {
+        let message = verdict.row().title.into();
+        Arc::new(Incident {
+            id: since.as_microsecond(),
+            camera: id.into(),
+            state,
+            verdict,
+            message,
+            from: since,
+            to: None,
+        })
+    });
+    CameraStatus {
+        id: id.into(),
+        name: name.into(),
+        url: format!("rtsp://***:***@192.168.1.20:554/{id}"),
+        heartbeat_seconds: 15,
+        state,
+        since,
+        last: Some(Arc::new(report(verdict, ago(3)))),
+        recent: recent.collect(),
+        incident,
+        thumbnail: Some(Arc::new(Thumbnail {
+            jpeg: Bytes::from_static(b"\xff\xd8 a picture"),
+            at: since,
+            width: 640,
+            height: 360,
+            etag: 0xabcd,
+        })),
+        failures: u32::from(state == State::Down) * 16,
+        next_check: Some(start() + SignedDuration::from_secs(12)),
+    }
+}
+
+/// Puts `cameras` on the board, in this order.
+pub fn put(board: &Board, cameras: impl IntoIterator<Item = CameraStatus>) {
+    let change = |snapshot: &mut Snapshot| {
+        snapshot.host.network = true;
+        let cameras: Vec<_> = cameras.into_iter().map(Arc::new).collect();
+        snapshot.order = cameras.iter().map(|camera| camera.id.clone()).collect();
+        snapshot.cameras = cameras.into_iter().map(|camera| (camera.id.clone(), camera)).collect();
+    };
+    board.change(change, [Event::CamerasChanged]);
+}
+
+/// Three cameras: one up, one down, one that has not been looked at.
+pub fn three() -> Board {
+    let board = Board::default();
+    let gate = camera("gate", "Gate", State::Up, Verdict::Ok, Verdict::Ok);
+    let garage = camera("garage", "Garage", State::Down, Verdict::Ok, Verdict::NoMedia);
+    let mut new = camera("new", "New", State::Unknown, Verdict::Ok, Verdict::Ok);
+    (new.last, new.thumbnail, new.recent) = (None, None, Arc::new([]));
+    put(&board, [gate, garage, new]);
+    board
+}
+
+/// A past that knows `gate` and was asked what it was asked.
+pub struct Remembered;
+
+impl Past for Remembered {
+    fn series(
+        &self,
+        camera: String,
+        from: Timestamp,
+        _to: Timestamp,
+        step: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
+        let to = from + SignedDuration::try_from(step).unwrap();
+        let times_ms = StateTimes { up: 300_000, ..StateTimes::default() };
+        let (p50_ms, p95_ms, max_ms) = (Some(41), Some(60), Some(312));
+        let bucket = Bucket { from, to, times_ms, checks: 20, failures: 0, p50_ms, p95_ms, max_ms };
+        async move { known(&camera).map(|()| vec![bucket]) }.boxed()
+    }
+
+    fn uptime(&self, camera: String, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
+        let times_ms = StateTimes { up: 86_153_000, down: 247_000, ..StateTimes::default() };
+        async move { known(&camera).map(|()| Uptime { times_ms, percent: Some(99.714) }) }.boxed()
+    }
+
+    fn incidents(
+        &self,
+        camera: String,
+        from: Timestamp,
+        to: Timestamp,
+        _limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
+        let incident = Incident {
+            id: from.as_microsecond(),
+            camera: camera.clone(),
+            state: State::Down,
+            verdict: Verdict::NoMedia,
+            message: "PLAY was accepted, then nothing came.".into(),
+            from,
+            to: Some(to),
+        };
+        async move { known(&camera).map(|()| vec![incident]) }.boxed()
+    }
+}
+
+fn known(camera: &str) -> Result<(), PastError> {
+    match camera {
+        "gate" => Ok(()),
+        "garage" => Err(PastError::Unavailable("the disk fails".into())),
+        _ => Err(PastError::UnknownCamera),
+    }
+}
+
+/// A running server, ended with its drop.
+pub struct Server {
+    pub port: u16,
+    pub stop: CancellationToken,
+    pub task: AbortOnDropHandle<()>,
+}
+
+/// Serves `board` on a free port.
+pub async fn serve(board: &Board) -> Server {
+    let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stop = CancellationToken::new();
+    let web = Web {
+        board: board.clone(),
+        past: Arc::new(Remembered),
+        clock: Clock::turned(start()),
+        hosts: vec!["cameras.example.org".into()],
+    };
+    let task = AbortOnDropHandle::new(tokio::spawn(web.serve_on(listener, stop.clone())));
+    Server { port, stop, task }
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+impl Server {
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
+    }
+
+    /// Sends `head` (request line and headers, `\n` for line ends) and reads the answer to its end.
+    pub async fn send(&self, head: &str) -> Answer {
+        timeout(PATIENCE, async {
+            let mut stream = self.connect().await;
+            stream.write_all(format!("{}\r\n\r\n", head.trim().replace('\n', "\r\n")).as_bytes()).await.unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            split(&all)
+        })
+        .await
+        .expect("an answer in time")
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, "").await
+    }
+
+    /// With more headers.
+    pub async fn get_with(&self, path: &str, headers: &str) -> Answer {
+        self.send(&format!("GET {path} HTTP/1.1\nHost: localhost\nConnection: close\n{headers}")).await
+    }
+
+    /// Opens an event stream and reads its head.
+    pub async fn listen(&self, path: &str, headers: &str) -> Listener {
+        let mut stream = self.connect().await;
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut listener = Listener { lines: BufReader::new(stream), head: String::new() };
+        while !listener.head.ends_with("\r\n\r\n") {
+            let read = timeout(PATIENCE, listener.lines.read_line(&mut listener.head)).await;
+            assert_ne!(read.unwrap().unwrap(), 0, "{}", listener.head);
+        }
+        listener
+    }
+}
+
+fn split(all: &[u8]) -> Answer {
+    let end = all.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8(all[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head, body: all[end + 4..].to_vec() }
+}
+
+/// An open event stream.
+pub struct Listener {
+    lines: BufReader<TcpStream>,
+    pub head: String,
+}
+
+/// One event as it came.
+#[derive(Debug, Default, PartialEq)]
+pub struct Heard {
+    pub id: String,
+    pub kind: String,
+    pub data: Value,
+}
+
+impl Listener {
+    /// The next event; none at the stream's end.
+    pub async fn next(&mut self) -> Option<Heard> {
+        let mut heard = Heard::default();
+        loop {
+            let mut line = String::new();
+            let read = timeout(PATIENCE, self.lines.read_line(&mut line)).await.expect("an event in time");
+            if read.unwrap_or(0) == 0 {
+                return None;
+            }
+            match line.trim_end().split_once(": ") {
+                Some(("id", id)) => heard.id = id.into(),
+                Some(("event", kind)) => heard.kind = kind.into(),
+                Some(("data", data)) => heard.data = serde_json::from_str(data).unwrap(),
+                _ if line == "\n" && !heard.kind.is_empty() => return Some(heard),
+                _ => {} // chunk sizes, comments, retry
+            }
+        }
+    }
+}
