@@ -18,4 +18,4 @@ lint:  ## formatting, clippy, licences, shell scripts, links in the documentatio
 
 bench:  ## CPU, memory and disk beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
 	@scripts/need bench
-	scripts/bench
+	/usr/bin/python3 scripts/bench.py
