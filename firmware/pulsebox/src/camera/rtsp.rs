@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use retina::client::{
-    Credentials, Demuxed, Described, InitialTimestampPolicy, PlayOptions, SessionOptions, SetupOptions,
-    TcpTransportOptions, Transport as Interleaved, UnassignedChannelDataPolicy,
+    Credentials, Demuxed, Described, InitialSequenceNumberPolicy, InitialTimestampPolicy, PlayOptions, SessionOptions,
+    SetupOptions, TcpTransportOptions, Transport as Interleaved, UnassignedChannelDataPolicy,
 };
 use retina::codec::{CodecItem, FrameFormat};
 use tokio::time::Instant;
@@ -53,7 +53,11 @@ impl RtspSession {
             .frame_format(FrameFormat::SIMPLE);
         session.setup(track, setup).await.map_err(refused)?;
         climb.waiting(Verdict::Timeout, "the answer to PLAY");
-        let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
+        // A server that adds us to a running stream (GStreamer's, under load) may name a later sequence number
+        // in RTP-Info than that of the first packet; retina would call it out of order and end the session.
+        let play = PlayOptions::default()
+            .initial_timestamp(InitialTimestampPolicy::Permissive)
+            .initial_seq(InitialSequenceNumberPolicy::Ignore);
         let media = session.play(play).await.and_then(retina::client::Session::demuxed).map_err(refused)?;
         climb.waiting(Verdict::NoMedia, "the first video packet");
         Ok(Self { media, codec, clock_rate, meter })
