@@ -1,7 +1,7 @@
 """`make bench`: what a check costs, beside the tools people would use instead. Writes docs/measured.md.
 
 Everything runs here, on loopback, one after the other, against the same simulated cameras (simcam); CPU is what
-the kernel counted for the process, user and system. About eight minutes. The clock of the wall is not measured: how
+the kernel counted for the process, user and system. About ten minutes. The clock of the wall is not measured: how
 long a check takes is the camera's doing.
 """
 
@@ -28,7 +28,7 @@ ROUNDS = 2  # of OpenCV over the cameras, since the kernel counts in hundredths 
 SIZES = [50, 100, 200, 500]  # cameras, at one check in 15 s each
 HEARTBEAT = 15  # seconds
 DISK_CAMERAS = 10
-DISK_SECONDS = 240  # whole minutes: the history is flushed once a minute
+DISK_SECONDS = 180  # whole minutes: the history is flushed once a minute
 
 # Name, command, what it does.
 ONE_SHOT = [
