@@ -11,6 +11,7 @@ use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, watch_network};
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
+use pulsebox::monitor::pulse::standstill;
 use pulsebox::monitor::{Means, Monitor};
 use pulsebox::service;
 use pulsebox::web::{Web, bind};
@@ -95,7 +96,10 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
     rooms.spawn(follow_settings(history, store.watch(), stop.clone()));
-    rooms.spawn(service::keep_systemd_informed(board, move || orders.is_heard(), stop.clone()));
+    let (watched, now) = (board.clone(), clock.clone());
+    // A monitor that has ended or stands still is what the watchdog is for.
+    let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
+    rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
     service::ready();
     log::info!("watching {} cameras; the page is at http://{address}/", config.cameras.len());
 

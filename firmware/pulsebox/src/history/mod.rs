@@ -327,6 +327,15 @@ impl History {
         self.ask(Sources::open_incidents).await
     }
 
+    /// Whether this camera was ever seen, removed since or not.
+    pub async fn knows(&self, camera: &str) -> Result<bool, Error> {
+        if lock(&self.0.memory).states().any(|(key, ..)| **key == *camera) {
+            return Ok(true);
+        }
+        let camera = camera.to_owned();
+        self.ask(move |s| s.knows(&camera)).await
+    }
+
     /// What each camera that is not removed last was, by id: at the start, what to begin from.
     pub async fn last_states(&self) -> Result<Vec<LastState>, Error> {
         let live: Vec<LastState> = {

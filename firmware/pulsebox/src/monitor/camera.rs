@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{CameraStatus, Event, Incident, RECENT_KEPT, Recent, Report, State, Thumbnail};
+use super::board::{CameraStatus, Event, Incident, RECENT_KEPT, Recent, Report, Snapshot, State, Thumbnail};
 use super::judge::Judge;
 use super::lanes::Lanes;
 use super::look::{GOODBYE, Look};
@@ -302,7 +302,14 @@ impl CameraTask {
         events.extend(step.closed.map(Event::IncidentClosed));
         events.extend(step.opened.map(Event::IncidentOpened));
         let status = Arc::new(self.status());
-        board.change(|snapshot| drop(snapshot.cameras.insert(status.id.clone(), status)), events);
+        let checked = report.is_some();
+        let put = |snapshot: &mut Snapshot| {
+            snapshot.cameras.insert(status.id.clone(), status);
+            if checked {
+                snapshot.last_check = Instant::now();
+            }
+        };
+        board.change(put, events);
     }
 
     fn status(&self) -> CameraStatus {
