@@ -152,7 +152,8 @@ async fn every_mood_gets_its_verdict_and_no_check_outlives_its_deadline() {
     let mut table = String::new();
     for (case, (report, _)) in cases.iter().zip(&results) {
         if report.verdict != case.expected {
-            let _ = writeln!(wrong, "{}: {} instead of {}: {}", case.served, report.verdict, case.expected, report.message);
+            let _ =
+                writeln!(wrong, "{}: {} instead of {}: {}", case.served, report.verdict, case.expected, report.message);
         }
         if Duration::from_secs_f64(report.ms / 1e3) > Duration::from_secs(DEADLINE) + SLACK {
             let _ = writeln!(wrong, "{}: took {:.1} s", case.served, report.ms / 1e3);

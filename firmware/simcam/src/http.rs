@@ -144,18 +144,19 @@ fn line_end(style: &HttpStyle) -> &'static str {
 fn stream_head(style: &HttpStyle) -> String {
     let dashes = if style.dashes { "--" } else { "" };
     let quote = if style.quotes { "\"" } else { "" };
-    let preamble = if style.preamble { "This is a stream of pictures." } else { "" };
+    let preamble =
+        if style.preamble { ["This is a stream of pictures.", line_end(style)].concat() } else { String::new() };
     format!(
         "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary={quote}{dashes}{BOUNDARY}{quote}\r\n\
          Cache-Control: no-cache\r\nConnection: close\r\n\r\n{preamble}"
     )
 }
 
-/// The delimiter and the head of a part, with the line end that closes what stood before.
+/// The delimiter and the head of a part.
 fn part_head(style: &HttpStyle, content_type: &str, length: u64) -> String {
     let end = line_end(style);
     let length = if style.content_length { format!("Content-Length: {length}{end}") } else { String::new() };
-    format!("{end}--{BOUNDARY}{end}Content-Type: {content_type}{end}{length}{end}")
+    format!("--{BOUNDARY}{end}Content-Type: {content_type}{end}{length}{end}")
 }
 
 async fn multipart(shared: &Shared, wire: &mut Wire) -> io::Result<()> {
@@ -171,7 +172,7 @@ async fn multipart(shared: &Shared, wire: &mut Wire) -> io::Result<()> {
     loop {
         let jpeg = next_jpeg(&mut viewer, wire).await?;
         let head = part_head(&style, "image/jpeg", jpeg.len() as u64);
-        send(shared, wire, &[head.as_bytes(), &jpeg].concat()).await?;
+        send(shared, wire, &[head.as_bytes(), &jpeg, line_end(&style).as_bytes()].concat()).await?;
     }
 }
 

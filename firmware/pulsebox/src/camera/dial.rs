@@ -63,7 +63,7 @@ pub(super) async fn dial(place: Place<'_>, climb: &mut Climb) -> Result<Line, Fa
     climb.waiting(Verdict::Dns, "the name server's answer");
     let addresses = resolve(place.host, place.port).await?;
     climb.reached(Rung::Resolve);
-    climb.waiting(Verdict::Timeout, "the camera to take the connection");
+    climb.waiting(Verdict::Timeout, "the connection");
     let tcp = connect(&addresses).await?;
     climb.reached(Rung::Connect);
     // Requests are small and must not wait for more to be sent with them.

@@ -251,7 +251,7 @@ async fn request(
 fn answer(response: &Response<Incoming>, url: &CameraUrl, target: &Target, trusted: bool) -> Result<String, Fault> {
     let auth = |detail: &str| Fault::new(Verdict::Auth, detail);
     let Some(credentials) = target.url.credentials() else {
-        return Err(auth("the camera wants a user name and a password, and the URL has none"));
+        return Err(auth("it wants both, and the URL has none"));
     };
     if !trusted {
         return Err(auth("the camera redirects to another host, which wants a password: it is not sent there"));
@@ -277,11 +277,11 @@ fn answer(response: &Response<Incoming>, url: &CameraUrl, target: &Target, trust
 
 fn accepted(response: Response<Incoming>) -> Result<Response<Incoming>, Fault> {
     let status = response.status();
-    let said = |verdict| Err(Fault::new(verdict, format!("the camera answers {}", status.as_u16())));
+    let said = |verdict| Err(Fault::new(verdict, format!("it answers {}", status.as_u16())));
     match status.as_u16() {
         204 => said(Verdict::Protocol),
         200..=299 => Ok(response),
-        401 | 403 | 407 => Err(Fault::new(Verdict::Auth, "the camera refused the user name or password")),
+        401 | 403 | 407 => said(Verdict::Auth),
         404 | 410 => said(Verdict::NotFound),
         423 | 429 | 503 => said(Verdict::Busy),
         501 | 505 => said(Verdict::Unsupported),

@@ -140,7 +140,7 @@ impl Climb {
     /// The fault of a climb that the deadline cut short.
     pub fn out_of_time(&self) -> Fault {
         let (verdict, for_what) = self.waiting;
-        Fault::new(verdict, format!("waited {:.1} s in all and in vain for {for_what}", self.elapsed().as_secs_f32()))
+        Fault::new(verdict, format!("{for_what} did not come within {:.1} s", self.elapsed().as_secs_f32()))
     }
 
     /// Notes that `rung` was reached now.

@@ -55,7 +55,7 @@ impl RtspSession {
         climb.waiting(Verdict::Timeout, "the answer to PLAY");
         let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
         let media = session.play(play).await.and_then(retina::client::Session::demuxed).map_err(refused)?;
-        climb.waiting(Verdict::NoMedia, "the first video packet: PLAY was accepted");
+        climb.waiting(Verdict::NoMedia, "the first video packet");
         Ok(Self { media, codec, clock_rate, meter })
     }
 
@@ -113,7 +113,7 @@ fn video_track(session: &retina::client::Session<Described>) -> Result<(usize, C
     let printable = |name: &str| name.chars().filter(|c| c.is_ascii_graphic()).take(20).collect::<String>();
     match video.first() {
         Some((_, stream)) => {
-            Err(Fault::new(Verdict::Unsupported, format!("the camera sends `{}`", printable(stream.encoding_name()))))
+            Err(Fault::new(Verdict::Unsupported, format!("it sends `{}`", printable(stream.encoding_name()))))
         }
         None => {
             let media: Vec<String> = session.streams().iter().take(4).map(|s| printable(s.media())).collect();
@@ -129,13 +129,11 @@ fn fault(error: &retina::Error, meter: &Meter, target: &Target) -> Fault {
     }
     match error.status_code() {
         Some(401 | 403 | 407) if target.url.credentials().is_none() => {
-            Fault::new(Verdict::Auth, "the camera wants a user name and a password, and the URL has none")
+            Fault::new(Verdict::Auth, "it wants both, and the URL has none")
         }
-        Some(401 | 403 | 407) => Fault::new(Verdict::Auth, "the camera refused the user name or password"),
-        Some(status @ (404 | 410 | 454)) => {
-            Fault::new(Verdict::NotFound, format!("the camera answers {status} for this path"))
-        }
-        Some(status @ (453 | 486 | 503)) => Fault::new(Verdict::Busy, format!("the camera answers {status}")),
+        Some(status @ (401 | 403 | 407)) => Fault::new(Verdict::Auth, format!("it answers {status}")),
+        Some(status @ (404 | 410 | 454)) => Fault::new(Verdict::NotFound, format!("it answers {status} for this path")),
+        Some(status @ (453 | 486 | 503)) => Fault::new(Verdict::Busy, format!("it answers {status}")),
         Some(461) => {
             let (ours, other) = match target.transport {
                 Transport::Tcp => ("tcp", "udp"),
@@ -144,13 +142,13 @@ fn fault(error: &retina::Error, meter: &Meter, target: &Target) -> Fault {
             Fault::new(Verdict::Unsupported, format!("the camera does not send over {ours}: set `transport: {other}`"))
         }
         Some(status @ (406 | 415 | 501 | 505 | 551)) => {
-            Fault::new(Verdict::Unsupported, format!("the camera answers {status}"))
+            Fault::new(Verdict::Unsupported, format!("it answers {status}"))
         }
         Some(status @ 300..=399) => {
             Fault::new(Verdict::Protocol, format!("the camera points elsewhere ({status}): use the URL it points to"))
         }
         Some(200..=299) => Fault::new(Verdict::Protocol, "the camera's description of the stream is no SDP"),
-        Some(status) => Fault::new(Verdict::Protocol, format!("the camera answers {status}")),
+        Some(status) => Fault::new(Verdict::Protocol, format!("it answers {status}")),
         None => broken(error),
     }
 }

@@ -112,9 +112,8 @@ fn json(url: &CameraUrl, report: &Report) -> serde_json::Value {
 fn save(args: &Args, thumbnail: Option<&Thumbnail>, report: &Report) -> Result<(), String> {
     let Some(path) = &args.picture else { return Ok(()) };
     match thumbnail {
-        Some(thumbnail) => {
-            std::fs::write(path, &thumbnail.jpeg).map_err(|e| format!("{}: the picture was not written: {e}", path.display()))
-        }
+        Some(thumbnail) => std::fs::write(path, &thumbnail.jpeg)
+            .map_err(|e| format!("{}: the picture was not written: {e}", path.display())),
         // The fault says it already, with exit code 1.
         None if report.verdict.severity() == Severity::Fault => Ok(()),
         None => Err(format!("{}: not written: a picture in this codec is proved but not decoded", path.display())),

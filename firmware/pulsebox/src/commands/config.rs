@@ -12,7 +12,12 @@ pub fn check(file: &Path) -> ExitCode {
                 let _ = writeln!(io::stderr(), "{}:{warning}", file.display());
             }
             let cameras = config.cameras.len();
-            let _ = writeln!(io::stdout(), "{}: right, {cameras} camera{}", file.display(), if cameras == 1 { "" } else { "s" });
+            let _ = writeln!(
+                io::stdout(),
+                "{}: right, {cameras} camera{}",
+                file.display(),
+                if cameras == 1 { "" } else { "s" }
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {

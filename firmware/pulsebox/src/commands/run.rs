@@ -82,12 +82,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let means =
         Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(Interfaces::default()) };
     let (monitor, orders) = Monitor::new(means, open);
-    let web = Web {
-        board: board.clone(),
-        past: Arc::new(Recorded(history.clone())),
-        clock,
-        hosts: Vec::new(),
-    };
+    let web = Web { board: board.clone(), past: Arc::new(Recorded(history.clone())), clock, hosts: Vec::new() };
 
     // Two tokens: the history must hear what the monitor says last.
     let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());

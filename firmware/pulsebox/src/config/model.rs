@@ -108,7 +108,8 @@ pub struct Alarm {
     pub black_luma: u8,
     /// Judge covered lenses. Default true.
     pub covered: bool,
-    /// A picture has no detail when this is not reached, 0 to 255; see `picture::judge`. Default 4.
+    /// A picture has no detail when this is not reached, luma levels 0 to 255; see `picture::Looks::detail`.
+    /// Default 4.
     pub covered_detail: f32,
     /// The first packet later than this is `slow`, seconds. Default 3.
     pub slow: Duration,

@@ -1,7 +1,7 @@
 //! How one flush's checks lie in one row: a few bytes a check.
 //!
-//! Why not a row a check: SQLite's record and page overhead would triple what an SD card has to take in
-//! a day, and deleting old rows would write most of it again (see `docs/history.md`, "Figures").
+//! Why not a row a check: by our reckoning SQLite's record and page overhead would triple the bytes, and
+//! deleting old rows would write most of them to the SD card again (see `docs/history.md`).
 //!
 //! Form 1: the byte `1`, then for each check, as unsigned LEB128 numbers: the camera's number; the
 //! begin of the check, zigzag, milliseconds after the check before it (the first: after the block's

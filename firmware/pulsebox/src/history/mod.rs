@@ -203,9 +203,14 @@ impl History {
         settings.timezone = timezone;
     }
 
-    /// Listens to the board until `stop`, then writes what is left, within a second.
-    pub async fn run(self, board: Board, stop: CancellationToken) {
-        let mut events = board.events();
+    /// Listens to the board, from this call on and not only from the first poll, until `stop`; then
+    /// writes what is left, within a second.
+    pub fn run(self, board: Board, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        let events = board.events();
+        self.listen_and_write(board, events, stop)
+    }
+
+    async fn listen_and_write(self, board: Board, mut events: broadcast::Receiver<Event>, stop: CancellationToken) {
         let snapshot = board.now().clone();
         lock(&self.0.memory).resync(&snapshot, 0);
         tokio::select! {

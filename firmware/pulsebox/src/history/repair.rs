@@ -77,8 +77,8 @@ fn forget_oldest(path: &Path) {
 /// Copies what can be read; returns how many rows.
 fn salvage(from: &Path, into: &Connection) -> usize {
     let Ok(old) = Connection::open(from) else { return 0 };
-    // Reads on where a page's own book-keeping is off by a little.
-    let _ = old.pragma_update(None, "cell_size_check", true);
+    // Lets SQLite read a file that is shorter than its header says.
+    let _ = old.pragma_update(None, "writable_schema", true);
     let all_or_none = into.unchecked_transaction();
     let mut rows = 0;
     for table in TABLES {

@@ -198,7 +198,7 @@ pub(super) fn each_check(
 ) -> rusqlite::Result<()> {
     let mut select = db.prepare_cached(
         "SELECT id, packed FROM checks WHERE id <= ?2 AND id >=
-             coalesce((SELECT max(id) FROM checks WHERE id <= ?1), ?1) ORDER BY id DESC",
+             coalesce((SELECT max(id) FROM checks WHERE id < ?1), ?1) ORDER BY id DESC",
     )?;
     let mut rows = select.query([from, to.saturating_add(SLACK_MS)])?;
     while let Some(row) = rows.next()? {

@@ -102,7 +102,7 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>, &mut HashMap<Arc<str>, i64>) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let Some(file) = &mut self.file else { return Err(Error::Closed { path: self.path.clone() }) };
-        let mut done = || {
+        let done = || {
             schema::set_durable(&file.db, durable)?;
             let change = file.db.transaction()?;
             let value = work(&change, &mut file.cameras)?;

@@ -53,15 +53,9 @@ impl Judge {
         let message = sentence(verdict, &detail, &stream, ms);
         let decoded = matches!(picture, Some(Looked::Decoded(_)));
         let thumbnail = match picture {
-            Some(Looked::Decoded(decoded)) if verdict.severity() != Severity::Fault => {
-                decoded.thumbnail.map(|jpeg| Thumbnail {
-                    etag: etag(&jpeg.data),
-                    jpeg: jpeg.data,
-                    at,
-                    width: jpeg.width,
-                    height: jpeg.height,
-                })
-            }
+            Some(Looked::Decoded(decoded)) if verdict.severity() != Severity::Fault => decoded.thumbnail.map(|jpeg| {
+                Thumbnail { etag: etag(&jpeg.data), jpeg: jpeg.data, at, width: jpeg.width, height: jpeg.height }
+            }),
             _ => None,
         };
         let report = Report { at, verdict, message, rungs, ms, first_packet_ms, first_frame_ms, stream, decoded };

@@ -194,7 +194,10 @@ impl Take {
                 Ok(Ok(frame)) => self.rate.add(&frame),
                 Ok(Err(fault)) => {
                     let after = started.elapsed().as_millis();
-                    return Err(Fault::new(fault.verdict, format!("{}, {after} ms after the first picture", fault.detail)));
+                    return Err(Fault::new(
+                        fault.verdict,
+                        format!("{}, {after} ms after the first picture", fault.detail),
+                    ));
                 }
                 Err(_) => {
                     self.rate.watched = started.elapsed();
@@ -221,7 +224,7 @@ impl Take {
         }
         if let Some(at) = self.session.as_ref().and_then(Session::first_packet) {
             climb.reached_at(Rung::FirstPacket, at);
-            climb.waiting(Verdict::NoKeyframe, "a key frame, though video arrives");
+            climb.waiting(Verdict::NoKeyframe, "a key frame");
             self.first_packet_noted = true;
         }
     }
@@ -244,8 +247,7 @@ fn decode(key: Frame) -> JoinHandle<(Result<Looked, Fault>, Instant)> {
     tokio::spawn(async move {
         let _permit = DECODING.acquire().await;
         let looked = tokio::task::spawn_blocking(move || picture::look(&key, true)).await;
-        let looked =
-            looked.unwrap_or_else(|_| Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")));
+        let looked = looked.unwrap_or_else(|_| Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")));
         (looked, Instant::now())
     })
 }

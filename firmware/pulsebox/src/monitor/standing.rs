@@ -150,8 +150,7 @@ impl Standing {
 
     fn remember_first(&mut self, first: bool, report: &Report) {
         if first || self.first_bad.is_none() {
-            self.first_bad =
-                Some(FirstBad { at: report.at, verdict: report.verdict, message: report.message.clone() });
+            self.first_bad = Some(FirstBad { at: report.at, verdict: report.verdict, message: report.message.clone() });
         }
     }
 
@@ -168,7 +167,8 @@ impl Standing {
         }
         let closed = if goes_on { None } else { self.close(at) };
         let mut step = Step { closed, ..self.set(to, at) };
-        if !goes_on && matches!(to, State::Down | State::Degraded)
+        if !goes_on
+            && matches!(to, State::Down | State::Degraded)
             && let Some(first) = &self.first_bad
         {
             let incident = Arc::new(Incident {
@@ -231,10 +231,8 @@ mod tests {
     #[test]
     fn a_camera_is_down_after_two_failures_counted_from_the_first_and_up_after_one_success() {
         let mut standing = Standing::unknown(at(0), None, IncidentIds::default());
-        let steps = play(
-            &mut standing,
-            &[(0, Verdict::Ok), (15, Verdict::Timeout), (16, Verdict::Timeout), (30, Verdict::Ok)],
-        );
+        let steps =
+            play(&mut standing, &[(0, Verdict::Ok), (15, Verdict::Timeout), (16, Verdict::Timeout), (30, Verdict::Ok)]);
         assert_eq!(steps[1], Step::default());
         let opened = steps[2].opened.as_ref().unwrap();
         assert_eq!((opened.from, opened.to, opened.verdict), (at(15), None, Verdict::Timeout));

@@ -5,7 +5,6 @@
 //! intra coded. What is not: the coded picture behind the header. Damage there passes.
 
 use h264_reader::rbsp::{BitRead, BitReader, ByteReader};
-use scuffle_h265::SpsNALUnit;
 
 use super::{Structure, admit_size, annexb, undecodable};
 use crate::camera::Fault;
@@ -20,17 +19,17 @@ const SHORTEST_SLICE: usize = 8;
 
 pub(super) fn look(data: &[u8]) -> Result<Structure, Fault> {
     let sps = parameter_set(data)?;
-    let (width, height) = size(&sps).ok_or_else(|| undecodable("the H.265 parameter set names no possible size"))?;
+    let (width, height) = sps.size().ok_or_else(|| undecodable("the H.265 parameter set names no possible size"))?;
     admit_size(width, height)?;
     check_first_slice(data)?;
     let print = annexb::print(units(data, |kind| IRAP.contains(&kind)));
-    Ok(Structure { width, height, profile: Some(profile(&sps)), print })
+    Ok(Structure { width, height, profile: Some(sps.profile()), print })
 }
 
 /// Profile with level, and size, as far as the parameter set tells.
 pub(super) fn describe(data: &[u8]) -> (Option<String>, Option<(u32, u32)>) {
     match parameter_set(data) {
-        Ok(sps) => (Some(profile(&sps)), size(&sps)),
+        Ok(sps) => (Some(sps.profile()), sps.size()),
         Err(_) => (None, None),
     }
 }
@@ -43,27 +42,92 @@ fn units(data: &[u8], wanted: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]
     })
 }
 
-fn parameter_set(data: &[u8]) -> Result<SpsNALUnit, Fault> {
+fn parameter_set(data: &[u8]) -> Result<SequenceParameters, Fault> {
     let unit = units(data, |kind| kind == SPS)
         .next()
         .ok_or_else(|| undecodable("the H.265 key frame has no parameter set (SPS)"))?;
-    SpsNALUnit::parse(unit).map_err(|_| undecodable("the H.265 parameter set (SPS) cannot be read"))
+    sequence_parameters(unit).ok_or_else(|| undecodable("the H.265 parameter set (SPS) cannot be read"))
 }
 
-fn size(sps: &SpsNALUnit) -> Option<(u32, u32)> {
-    let rbsp = &sps.rbsp;
-    let width = u32::try_from(rbsp.pic_width_in_luma_samples.get()).ok()?;
-    let height = u32::try_from(rbsp.pic_height_in_luma_samples.get()).ok()?;
-    let window = &rbsp.conformance_window;
-    // Computed here and not by the crate, whose subtraction is unchecked.
-    let crop = |size: u32, unit: u8, first: u64, second: u64| {
-        let cut = first.checked_add(second)?.checked_mul(u64::from(unit))?;
-        size.checked_sub(u32::try_from(cut).ok()?)
-    };
-    Some((
-        crop(width, rbsp.sub_width_c(), window.conf_win_left_offset, window.conf_win_right_offset)?,
-        crop(height, rbsp.sub_height_c(), window.conf_win_top_offset, window.conf_win_bottom_offset)?,
-    ))
+/// What of a sequence parameter set is told (7.3.2.2.1). Read here: the parser that was tried
+/// (scuffle-h265 0.2) overflows on damaged sets.
+struct SequenceParameters {
+    profile_idc: u8,
+    /// Thirty times the level (A.4.1).
+    level_idc: u8,
+    chroma_format: u32,
+    /// Samples, before cropping.
+    coded: (u32, u32),
+    /// Left, right, top, bottom, chroma samples.
+    crop: [u32; 4],
+}
+
+fn sequence_parameters(unit: &[u8]) -> Option<SequenceParameters> {
+    let mut bits = BitReader::new(ByteReader::without_skip(unit.get(HEADER..)?));
+    bits.skip(4, "sps_video_parameter_set_id").ok()?;
+    let sub_layers = bits.read::<u8>(3, "sps_max_sub_layers_minus1").ok()?;
+    bits.skip(1 + 2 + 1, "sps_temporal_id_nesting_flag, general_profile_space, general_tier_flag").ok()?;
+    let profile_idc = bits.read::<u8>(5, "general_profile_idc").ok()?;
+    bits.skip(32 + 4 + 43 + 1, "compatibility and constraint flags").ok()?;
+    let level_idc = bits.read::<u8>(8, "general_level_idc").ok()?;
+    skip_sub_layers(&mut bits, sub_layers)?;
+    bits.read_ue("sps_seq_parameter_set_id").ok()?;
+    let chroma_format = bits.read_ue("chroma_format_idc").ok().filter(|&format| format <= 3)?;
+    if chroma_format == 3 {
+        bits.skip(1, "separate_colour_plane_flag").ok()?;
+    }
+    let coded = (bits.read_ue("width").ok()?, bits.read_ue("height").ok()?);
+    let mut crop = [0; 4];
+    if bits.read_bool("conformance_window_flag").ok()? {
+        for side in &mut crop {
+            *side = bits.read_ue("conf_win_offset").ok()?;
+        }
+    }
+    Some(SequenceParameters { profile_idc, level_idc, chroma_format, coded, crop })
+}
+
+/// The profiles and levels of the sub-layers below the highest (7.3.3).
+fn skip_sub_layers(bits: &mut impl BitRead, sub_layers: u8) -> Option<()> {
+    let mut present = Vec::with_capacity(8);
+    for _ in 0..sub_layers {
+        let profile = bits.read_bool("sub_layer_profile_present_flag").ok()?;
+        present.push((profile, bits.read_bool("sub_layer_level_present_flag").ok()?));
+    }
+    if sub_layers > 0 {
+        bits.skip(2 * (8 - u32::from(sub_layers)), "reserved_zero_2bits").ok()?;
+    }
+    for (profile, level) in present {
+        bits.skip(if profile { 88 } else { 0 } + if level { 8 } else { 0 }, "sub-layer").ok()?;
+    }
+    Some(())
+}
+
+impl SequenceParameters {
+    /// Pixels after cropping; none where nothing is left.
+    fn size(&self) -> Option<(u32, u32)> {
+        // SubWidthC and SubHeightC, table 6-1.
+        let (across, down) = match self.chroma_format {
+            1 => (2, 2),
+            2 => (2, 1),
+            _ => (1, 1),
+        };
+        let cut = |first: u32, second: u32, unit: u32| first.checked_add(second)?.checked_mul(unit);
+        let [left, right, top, bottom] = self.crop;
+        let width = self.coded.0.checked_sub(cut(left, right, across)?)?;
+        Some((width, self.coded.1.checked_sub(cut(top, bottom, down)?)?))
+    }
+
+    /// Names of ITU-T H.265 annex A: `Main 4.0`.
+    fn profile(&self) -> String {
+        let name = match self.profile_idc {
+            1 => "Main".to_owned(),
+            2 => "Main 10".to_owned(),
+            3 => "Main Still Picture".to_owned(),
+            4 => "Range Extensions".to_owned(),
+            other => format!("profile {other}"),
+        };
+        format!("{name} {}.{}", self.level_idc / 30, self.level_idc % 30 / 3)
+    }
 }
 
 /// What of a picture parameter set is needed to read a slice header (7.3.2.3.1).
@@ -110,21 +174,4 @@ fn starts_intra_picture(slice: &[u8], sets: &[PictureParameters]) -> Option<bool
     bits.skip(set.extra_slice_header_bits, "slice_reserved_flag").ok()?;
     let slice_type = bits.read_ue("slice_type").ok()?;
     Some(first && slice_type == INTRA)
-}
-
-/// Names of ITU-T H.265 annex A: `Main 4.0`.
-fn profile(sps: &SpsNALUnit) -> String {
-    let general = &sps.rbsp.profile_tier_level.general_profile;
-    let name = match general.profile_idc {
-        1 => "Main".to_owned(),
-        2 => "Main 10".to_owned(),
-        3 => "Main Still Picture".to_owned(),
-        4 => "Range Extensions".to_owned(),
-        other => format!("profile {other}"),
-    };
-    // general_level_idc is thirty times the level (A.4.1).
-    match general.level_idc {
-        Some(level) => format!("{name} {}.{}", level / 30, level % 30 / 3),
-        None => name,
-    }
 }

@@ -22,7 +22,7 @@ pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
     }
     let (width, height) = size(data).ok_or_else(|| undecodable("the JPEG's header is damaged or not whole"))?;
     admit_size(width, height)?;
-    let data = &*with_huffman_tables(data);
+    let data = &*with_huffman_tables(without_end(data));
     let samples = match decode(data, true) {
         Ok(samples) => samples,
         // The strict reading refuses what is only untidy, too.
@@ -81,6 +81,17 @@ fn with_huffman_tables(data: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(data);
     }
     Cow::Owned([&data[..2], APP0_AVI1, &data[2..]].concat())
+}
+
+/// The file up to its end marker: a decoder that meets the marker too early smears its last block over
+/// the rest and says nothing, while one that meets the end of the data says so.
+fn without_end(data: &[u8]) -> &[u8] {
+    let header: usize = segments(data).map(|(_, fields)| fields.len() + 4).sum();
+    let scans = data.get(header + 2..).unwrap_or_default();
+    match scans.windows(2).position(|pair| pair == [0xff, 0xd9]) {
+        Some(end) => &data[..header + 2 + end],
+        None => data,
+    }
 }
 
 /// A decoded JPEG: `components` bytes a pixel (1: luma; 3: as `space` says), rows without padding.

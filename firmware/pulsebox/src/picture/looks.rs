@@ -5,6 +5,8 @@
 //! resolution, is its part of the fingerprint: averaging would take away the sensor's noise, which is
 //! what tells a living picture of a still scene from a frozen one.
 
+use std::fmt;
+
 use super::{Plane, Planes};
 
 /// Cells across and down.
@@ -32,7 +34,7 @@ const BOXES_MOST: usize = 4;
 const OVERLAY_PART: f32 = 0.08;
 
 /// Measurements and fingerprint of one decoded picture; about 26 kB.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Looks {
     /// Pixels for each luma 0 to 255, full range (video's 16 to 235 is stretched).
     histogram: Box<[u32; 256]>,
@@ -68,6 +70,13 @@ impl Looks {
 
     pub(super) fn print(&self) -> &Fingerprint {
         &self.print
+    }
+}
+
+impl fmt::Debug for Looks {
+    /// The measurements, without the fingerprint's thousands of samples.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Looks").field("detail", &self.detail).field("print", &self.print).finish_non_exhaustive()
     }
 }
 
@@ -167,7 +176,7 @@ impl BoxMeans {
 }
 
 /// What is kept of a picture to know it again: 24 kB of luma at full resolution, and a hash of all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     width: usize,
     height: usize,
@@ -201,6 +210,12 @@ impl Fingerprint {
             counts.add(structured, difference(one, other) > PATCH_DIFFERS);
         }
         Comparison::Patches(counts)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{} {:016x}", self.width, self.height, self.hash)
     }
 }
 
@@ -284,5 +299,3 @@ pub(super) fn hash(data: &[u8], seed: u64) -> u64 {
     let hash = mix(hash, rest);
     hash ^ hash >> 29
 }
-impl Looks { #[doc(hidden)] pub fn diffs(&self, o:&Self)->String{ format!("{:?}", self.print.compare(&o.print)) }
-#[doc(hidden)] pub fn q(&self)->u64{self.print.quantiser} }

@@ -59,7 +59,7 @@ pub struct Decoded {
 }
 
 /// A JPEG picture, YCbCr 4:2:0, at most [`THUMBNAIL_WIDTH`] wide.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Jpeg {
     /// One whole JPEG file.
     pub data: Bytes,
@@ -67,6 +67,12 @@ pub struct Jpeg {
     pub width: u32,
     /// Pixels.
     pub height: u32,
+}
+
+impl std::fmt::Debug for Jpeg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "JPEG {}×{}, {} bytes", self.width, self.height, self.data.len())
+    }
 }
 
 /// A key frame that was parsed and not decoded.
@@ -90,7 +96,10 @@ pub struct Structure {
 /// beyond [`MAX_SIDE`], [`MAX_PIXELS`] or [`MAX_ENCODED`].
 pub fn look(frame: &Frame, want_thumbnail: bool) -> Result<Looked, Fault> {
     if frame.data.len() > MAX_ENCODED {
-        return Err(unsupported(format!("the key frame has {} bytes; at most {MAX_ENCODED} are read", frame.data.len())));
+        return Err(unsupported(format!(
+            "the key frame has {} bytes; at most {MAX_ENCODED} are read",
+            frame.data.len()
+        )));
     }
     match frame.codec {
         Codec::H264 => h264::look(&frame.data, want_thumbnail),

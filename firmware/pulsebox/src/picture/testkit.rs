@@ -113,7 +113,7 @@ impl Scene {
             let digit = if place < 6 { place as u32 } else { seconds / if place == 6 { 10 } else { 1 } % 10 };
             let (column, row) = ((x - left) % digit_width * 4 / digit_width, (y - top) * 5 / digit_height);
             // Not a typeface, but as busy as one, and distinct for each digit.
-            let ink = (digit + 3) * 0x0004_9249 >> (row * 4 + column) & 1 == 1;
+            let ink = (((digit + 3) * 0x0004_9249) >> (row * 4 + column)) & 1 == 1;
             if ink && column < 3 { 235.0 } else { 16.0 }
         })
     }

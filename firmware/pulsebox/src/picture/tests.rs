@@ -166,12 +166,12 @@ mod decoding {
         for source in &sources {
             for _ in 0..400 {
                 let damaged = with_data(source, |data| {
-                    let head = if dice.next() % 2 == 0 { data.len().min(80) } else { data.len() };
+                    let head = if dice.next().is_multiple_of(2) { data.len().min(80) } else { data.len() };
                     for _ in 0..1 + dice.next() % 4 {
                         let at = dice.next() as usize % head;
                         data[at] = dice.next() as u8;
                     }
-                    if dice.next() % 4 == 0 {
+                    if dice.next().is_multiple_of(4) {
                         data.truncate(dice.next() as usize % data.len());
                     }
                 });
@@ -346,7 +346,7 @@ mod judging {
             Scene::flat(640, 360, 128.0).noisy(3.0, 1),
             Scene::flat(640, 360, 128.0).noisy(3.0, 1).clock(5),
             yard().toned(180.0, 0.05).noisy(1.0, 1),
-            yard().blurred(15).clock(5),
+            yard().blurred(20).clock(5),
         ];
         for (number, scene) in covered.into_iter().enumerate() {
             assert_eq!(once(scene.h264(24)), Some(Verdict::Covered), "case {number}");

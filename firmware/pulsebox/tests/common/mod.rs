@@ -88,5 +88,9 @@ pub fn document(file: &str, section: &str, head: &str, rows: &str, loose: usize)
         })
         .collect()
     };
-    assert_eq!(strict(&text[from..to]), strict(&made), "docs/{file} is out of date: run the test with PULSEBOX_BLESS=1");
+    assert_eq!(
+        strict(&text[from..to]),
+        strict(&made),
+        "docs/{file} is out of date: run the test with PULSEBOX_BLESS=1"
+    );
 }

@@ -39,6 +39,7 @@ impl Connection {
         let mut moods = self.shared.mood.subscribe();
         loop {
             while let Some(request) = self.take_request()? {
+                self.note(&request);
                 self.handle(request).await?;
             }
             if let Some(request) = self.unanswered.take_if(|request| !is_hung(self.shared.mood(), &request.method)) {
@@ -71,13 +72,17 @@ impl Connection {
         Request::take(inbox)
     }
 
-    async fn handle(&mut self, request: Request) -> io::Result<()> {
+    /// Counts a request once, whenever it is answered.
+    fn note(&mut self, request: &Request) {
         self.session.iter_mut().for_each(Session::is_alive);
         match request.method.as_str() {
             "TEARDOWN" => self.shared.count(|stats| stats.teardowns += 1),
             "DESCRIBE" => self.shared.count(|stats| stats.describes += 1),
             _ => {}
         }
+    }
+
+    async fn handle(&mut self, request: Request) -> io::Result<()> {
         let mood = self.shared.mood();
         if is_hung(mood, &request.method) {
             self.unanswered = Some(request);

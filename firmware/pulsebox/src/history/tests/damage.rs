@@ -1,0 +1,122 @@
+//! Damaged files, newer and older forms.
+
+use std::fs;
+
+use super::*;
+use crate::history::schema::{self, MIGRATIONS, OpenError};
+
+/// A folder with a history of some days, closed; and its incidents.
+async fn lived_in() -> (tempfile::TempDir, Clock, BTreeMap<i64, Incident>) {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.state("gate", State::Up).await;
+    for _ in 0..200 {
+        let incident = scene.open_incident("gate").await;
+        scene.check("gate", Verdict::Refused).await;
+        pass(Duration::from_secs(600)).await;
+        scene.close_incident(&incident).await;
+    }
+    let incidents = all_incidents(&scene.history).await;
+    scene.end().await;
+    // Fold the log into the file, so that damage to the file counts.
+    look(folder.path(), "PRAGMA wal_checkpoint(TRUNCATE)");
+    (folder, clock, incidents)
+}
+
+fn set_aside(folder: &Path) -> usize {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.contains(".damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm")).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_no_database_is_set_aside_and_two_such_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    for _ in 0..4 {
+        fs::write(folder.path().join(FILE_NAME), vec![b'x'; 5_000]).unwrap();
+        let scene = Scene::begin(Some(folder.path()), clock.clone());
+        assert_eq!(*scene.history.fault().borrow(), None);
+        assert!(scene.history.repaired().borrow().as_ref().unwrap().contains("set aside"));
+        let incident = scene.open_incident("gate").await;
+        assert!(all_incidents(&scene.history).await.contains_key(&incident.id));
+        scene.end().await;
+        std::thread::sleep(Duration::from_millis(2)); // the names end in the time
+    }
+    assert_eq!(set_aside(folder.path()), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_be_read_of_a_truncated_file_is_salvaged() {
+    let (folder, clock, incidents) = lived_in().await;
+    let path = folder.path().join(FILE_NAME);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() * 9 / 10]).unwrap();
+    let scene = Scene::begin(Some(folder.path()), clock);
+    assert_eq!((set_aside(folder.path()), scene.history.fault().borrow().clone()), (1, None));
+    let salvaged = all_incidents(&scene.history).await;
+    assert!(salvaged.len() > incidents.len() / 2, "{} of {}", salvaged.len(), incidents.len());
+    assert!(salvaged.iter().all(|(id, incident)| incidents[id] == *incident));
+    assert!(all_checks(&scene.history, "gate").await.len() > 50);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_of_junk_cost_only_their_rows() {
+    let (folder, clock, incidents) = lived_in().await;
+    let path = folder.path().join(FILE_NAME);
+    let whole = fs::read(&path).unwrap();
+    let needle = b"nothing listens on port 554";
+    let found = whole.windows(needle.len()).enumerate().filter(|(_, w)| w == needle).map(|(at, _)| at / 1024);
+    let pages: Vec<usize> = found.collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    assert!(pages.len() > 5);
+    let mut bytes = whole.clone();
+    bytes[pages[3] * 1024..(pages[3] + 1) * 1024].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    let scene = Scene::begin(Some(folder.path()), clock);
+    assert_eq!(set_aside(folder.path()), 1);
+    let salvaged = all_incidents(&scene.history).await;
+    let lost = incidents.len() - salvaged.len();
+    assert!((1..=20).contains(&lost), "one page's incidents are lost: {lost}");
+    assert_eq!(all_checks(&scene.history, "gate").await.len(), 200);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_of_a_newer_pulsebox_is_left_alone_and_memory_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("CREATE TABLE future (x); PRAGMA user_version = 99").unwrap();
+    drop(db);
+    let before = fs::read(&path).unwrap();
+    let scene = Scene::begin(Some(folder.path()), Clock::turned(start()));
+    let fault = scene.history.fault().borrow().clone().unwrap();
+    assert!(fault.contains("newer Pulsebox"), "{fault}");
+    scene.state("gate", State::Up).await;
+    scene.check("gate", Verdict::Ok).await;
+    pass(MINUTE * 3).await;
+    assert_eq!(all_checks(&scene.history, "gate").await.len(), 1);
+    assert_eq!(scene.history.uptime("gate", start(), scene.clock.now()).await.unwrap().times.up, 180_000);
+    scene.end().await;
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_file_is_brought_forward_in_one_transaction_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    drop(schema::open(&path).unwrap());
+    let version = |path: &Path| -> i64 {
+        let db = rusqlite::Connection::open(path).unwrap();
+        db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    let good = "ALTER TABLE cameras ADD COLUMN place TEXT";
+    let failed = schema::open_with(&path, &[MIGRATIONS[0], good, "CREATE TABLE half (x); NONSENSE"]);
+    assert!(matches!(failed, Err(OpenError::Storage(_))));
+    assert_eq!(version(&path), 1);
+    assert_eq!(look(folder.path(), "SELECT count(*) FROM pragma_table_info('cameras') WHERE name = 'place'"), 0);
+    drop(schema::open_with(&path, &[MIGRATIONS[0], good]).unwrap());
+    assert_eq!(version(&path), 2);
+    assert!(matches!(schema::open(&path), Err(OpenError::Newer(2, 1))));
+}

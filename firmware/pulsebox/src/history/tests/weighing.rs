@@ -1,0 +1,206 @@
+//! States, uptime, series, roll-ups, retention, restarts.
+
+use super::*;
+use crate::history::Times;
+
+#[tokio::test(start_paused = true)]
+async fn uptime_is_what_was_played_to_the_millisecond_through_roll_ups_and_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let mut expected = Times::default();
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    let mut add = |state: State, ms: i64| match state {
+        State::Up => expected.up += ms,
+        State::Degraded => expected.degraded += ms,
+        State::Down => expected.down += ms,
+        State::Unknown => expected.unknown += ms,
+        State::Paused => expected.paused += ms,
+    };
+    for round in 0..40u64 {
+        let state = State::ALL[(round % 5) as usize];
+        let time = Duration::from_millis(1_000_037 * (round + 1));
+        scene.state("gate", state).await;
+        pass(time).await;
+        add(state, i64::try_from(time.as_millis()).unwrap());
+    }
+    scene.end().await;
+    let off = Duration::from_secs(5_000);
+    pass(off).await;
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    let states = scene.history.last_states().await.unwrap();
+    assert_eq!((states.len(), states[0].state), (1, State::Paused), "the board begins from the last states");
+    scene.state("gate", State::Up).await;
+    pass(Duration::from_secs(90_000)).await;
+    add(State::Up, 90_000_000);
+    expected.unwatched = 5_000_000;
+    let uptime = scene.history.uptime("gate", start(), clock.now()).await.unwrap();
+    assert_eq!(uptime.times, expected);
+    let watched = (expected.up + expected.degraded + expected.down) as f64;
+    assert_eq!(uptime.percent, Some((expected.up + expected.degraded) as f64 * 100.0 / watched));
+    // The same from roll-ups and what is not rolled up yet.
+    for step in [3_600, 7_200, 86_400] {
+        let series = scene.history.series("gate", start(), clock.now(), Duration::from_secs(step)).await.unwrap();
+        let sum = series.iter().fold(Times::default(), |sum, bucket| sum.plus(&bucket.times));
+        assert_eq!(sum, expected, "step {step} s");
+    }
+    assert!(look(folder.path(), "SELECT count(*) FROM hours") > 200);
+    assert!(look(folder.path(), "SELECT count(*) FROM days") >= 10);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_began_before_its_threshold_counts_from_its_begin_also_in_finished_hours() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.state("gate", State::Up).await;
+    pass(Duration::from_secs(3_600)).await;
+    pass(MINUTE).await; // the hour is rolled up by now
+    assert_eq!(look(folder.path(), "SELECT up FROM hours"), 3_600_000);
+    let began = start() + jiff::SignedDuration::from_secs(3_590);
+    scene.state_since("gate", State::Down, began).await;
+    pass(MINUTE * 2).await;
+    let uptime = scene.history.uptime("gate", start(), clock.now()).await.unwrap();
+    assert_eq!((uptime.times.up, uptime.times.down), (3_590_000, 190_000));
+    assert_eq!(look(folder.path(), "SELECT down FROM hours"), 10_000);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_are_read_back_from_memory_and_file_alike_and_each_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    for camera in ["gate", "lab"] {
+        scene.state(camera, State::Up).await;
+    }
+    let mut at = vec![];
+    for round in 0..50 {
+        at.push(clock.now());
+        scene.check("gate", if round % 10 == 9 { Verdict::NoMedia } else { Verdict::Ok }).await;
+        scene.check("lab", Verdict::Ok).await;
+        pass(Duration::from_secs(15)).await;
+    }
+    let rows = all_checks(&scene.history, "gate").await;
+    assert_eq!(rows.iter().map(|row| row.at).collect::<Vec<_>>(), at);
+    assert_eq!(rows[8].first_packet_ms, Some(41));
+    assert_eq!((rows[9].verdict, rows[9].first_packet_ms), (Verdict::NoMedia, None));
+    assert_eq!((rows[0].state, rows[0].ms, rows[0].fps, rows[0].kbps), (State::Up, 230, Some(25.0), Some(2048)));
+    let newest = scene.history.checks("gate", start(), clock.now(), 7).await.unwrap();
+    assert_eq!(newest, rows[43..]);
+    let middle = scene.history.checks("gate", at[10], at[20], 1000).await.unwrap();
+    assert_eq!(middle, rows[10..20]);
+    let series = scene.history.series("gate", start(), clock.now(), MINUTE).await.unwrap();
+    assert_eq!(series.iter().map(|bucket| bucket.checks).sum::<u32>(), 50);
+    assert_eq!(series.iter().map(|bucket| bucket.failures).sum::<u32>(), 5);
+    assert_eq!((series[0].p50, series[0].p95, series[0].times.up), (Some(41), Some(41), 60_000));
+    assert!(all_checks(&scene.history, "nobody").await.is_empty());
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_is_on_disk_at_once_and_open_ones_are_found_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    let first = scene.open_incident("gate").await;
+    assert_eq!(look(folder.path(), "SELECT count(*) FROM incidents WHERE until IS NULL"), 1, "within no minute");
+    pass(Duration::from_secs(1)).await;
+    let second = scene.open_incident("lab").await;
+    pass(Duration::from_secs(1)).await;
+    let first = scene.close_incident(&first).await;
+    scene.cut();
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    assert_eq!(scene.history.open_incidents().await.unwrap(), std::slice::from_ref(&second));
+    // The monitor takes it up again and closes it.
+    pass(Duration::from_secs(5)).await;
+    let second = scene.close_incident(&second).await;
+    assert_eq!(all_incidents(&scene.history).await, BTreeMap::from([(first.id, first), (second.id, second)]));
+    assert!(scene.history.open_incidents().await.unwrap().is_empty());
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_power_cut_costs_a_minute_at_most_and_counts_as_not_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.state("gate", State::Up).await;
+    pass(Duration::from_secs(630)).await;
+    scene.cut();
+    pass(Duration::from_secs(370)).await;
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times;
+    assert_eq!((times.up, times.unwatched), (600_000, 400_000), "watched until the last flush");
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_camera_keeps_its_history_and_is_not_watched_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.state("gate", State::Down).await;
+    scene.check("gate", Verdict::Refused).await;
+    scene.open_incident("gate").await;
+    pass(Duration::from_secs(100)).await;
+    scene.remove("gate").await;
+    pass(Duration::from_secs(100)).await;
+    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times;
+    assert_eq!((times.down, times.unwatched), (100_000, 100_000));
+    assert_eq!(all_checks(&scene.history, "gate").await.len(), 1);
+    assert!(scene.history.open_incidents().await.unwrap().is_empty(), "nobody is left to close it");
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_missed_are_counted_and_states_and_incidents_taken_from_the_board() {
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(None, clock.clone());
+    scene.state("gate", State::Up).await;
+    pass(MINUTE).await;
+    let incident = incident("gate", clock.now());
+    let down = CameraStatus {
+        state: State::Down,
+        since: clock.now(),
+        incident: Some(Arc::new(incident.clone())),
+        ..status("gate")
+    };
+    // More than the channel holds, without letting the history run.
+    let report = Arc::new(report(clock.now(), Verdict::Refused));
+    let checked = |_| Event::Checked { camera: "gate".into(), report: report.clone(), state: State::Down };
+    scene.board.change(|now| drop(now.cameras.insert("gate".into(), Arc::new(down))), (0..5_000).map(checked));
+    settle().await;
+    pass(MINUTE).await;
+    assert!(scene.history.lost() >= 5_000 - crate::monitor::board::EVENTS_KEPT as u64);
+    assert_eq!(scene.history.open_incidents().await.unwrap(), [incident]);
+    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times;
+    assert_eq!((times.up, times.down), (60_000, 60_000));
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_checks_go_and_roll_ups_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let config = HistoryConfig { checks_days: 2, hours_days: 4 };
+    let scene = Scene::with(Some(folder.path()), HistorySettings::new(&config, TimeZone::UTC, clock.clone()));
+    scene.state("gate", State::Up).await;
+    let mut sizes = vec![];
+    for _ in 0..10 * 24 * 4 {
+        scene.check("gate", Verdict::Ok).await;
+        pass(Duration::from_secs(900)).await;
+        sizes.push(std::fs::metadata(folder.path().join(FILE_NAME)).unwrap().len());
+    }
+    pass(MINUTE).await;
+    let rows = all_checks(&scene.history, "gate").await;
+    let kept = clock.now().duration_since(rows[0].at).as_hours();
+    assert!((47..=50).contains(&kept), "{kept} hours");
+    let hours = look(folder.path(), "SELECT count(*) FROM hours");
+    assert!((96..=98).contains(&hours), "{hours} hours");
+    assert_eq!(look(folder.path(), "SELECT count(*) FROM days"), 10);
+    assert_eq!(look(folder.path(), "SELECT sum(checks) FROM days"), 960);
+    assert_eq!(look(folder.path(), "SELECT count(*) FROM states"), 1, "the state that still holds");
+    assert!(sizes.last().unwrap() <= &(sizes[sizes.len() / 2] * 11 / 10), "pages are used again: {sizes:?}");
+    scene.end().await;
+}
