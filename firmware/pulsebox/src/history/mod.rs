@@ -86,7 +86,10 @@ fn advise(error: &rusqlite::Error, path: &Path) -> String {
         // SQLite calls it an I/O error where the index of its log does not fit (SQLITE_IOERR_SHMSIZE).
         Some(Code::SystemIoFailure) if is_full(path) => "; free some space on the data partition",
         Some(Code::DiskFull) => "; free some space on the data partition",
-        Some(Code::ReadOnly) => "; the disk or folder is read-only: an SD card that wears out becomes so",
+        Some(Code::ReadOnly | Code::CannotOpen) if is_read_only(path) => {
+            "; the disk is read-only: an SD card that wears out becomes so"
+        }
+        Some(Code::ReadOnly) => "; the file or its folder is read-only: Pulsebox must own both",
         Some(Code::CannotOpen) => "; check that the data folder exists and may be written",
         Some(Code::SystemIoFailure) => "; the disk fails: check the SD card",
         _ => "",
@@ -98,6 +101,11 @@ fn advise(error: &rusqlite::Error, path: &Path) -> String {
 fn is_full(path: &Path) -> bool {
     let folder = path.parent().unwrap_or(path);
     rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < 64 << 10)
+}
+
+fn is_read_only(path: &Path) -> bool {
+    let folder = path.parent().unwrap_or(path);
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// What the history needs to know.
