@@ -48,7 +48,8 @@ async fn the_exit_code_is_0_for_ok_and_warnings_1_for_faults_and_2_for_wrong_usa
         let (exit, report) = json(&[&camera.url()]).await;
         assert_eq!((exit, &report["verdict"]), (Some(code), &verdict.into()), "{mood}: {report:#}");
     }
-    let cases: [&[&str]; 5] = [&[], &["rtsp://h/", "--timeout", "never"], &["rtsp://h/", "--timeout", "0"], &["nonsense"], &["--no"]];
+    let cases: [&[&str]; 5] =
+        [&[], &["rtsp://h/", "--timeout", "never"], &["rtsp://h/", "--timeout", "0"], &["nonsense"], &["--no"]];
     for words in cases {
         let outcome = check(words).await;
         assert_eq!((outcome.code, outcome.out.as_str()), (Some(2), ""), "{words:?}: {}", outcome.err);

@@ -227,7 +227,8 @@ async fn no_password_appears_anywhere() {
     }
     let urls: Vec<String> =
         cameras.iter().map(|c| format!("{}?user=admin&password=s3cr3t-p%C3%A4ssword", c.url())).collect();
-    let streams: Vec<String> = urls.iter().enumerate().map(|(n, url)| format!("{{ name: c{n}, url: \"{url}\" }}")).collect();
+    let streams: Vec<String> =
+        urls.iter().enumerate().map(|(n, url)| format!("{{ name: c{n}, url: \"{url}\" }}")).collect();
     let home = Home::new(&config(&streams));
     let mut command = home.command();
     command.env("PULSEBOX_LOG", "trace");

@@ -91,8 +91,13 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it and waits until its page is there.
     pub async fn start(mut command: Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (to_log, log) = watch::channel(String::new());
         tokio::spawn(async move {
