@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulsebox::clock::Clock;
-use pulsebox::config::{Config, Store};
+use pulsebox::config::{Config, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, watch_network};
 use pulsebox::monitor::board::Board;
@@ -36,7 +36,7 @@ pub fn run(config: &Path, data: &Path) -> ExitCode {
     service::start_logging();
     let store = match Store::load(config) {
         Ok(store) => Arc::new(store),
-        Err(error) => return fail(1, &error.to_string()),
+        Err(error) => return fail(1, &unstartable(&error)),
     };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -48,6 +48,18 @@ pub fn run(config: &Path, data: &Path) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => fail(1, &problem),
+    }
+}
+
+/// Why there is nothing to start with. A file that is not there is a newcomer's first mistake.
+fn unstartable(error: &ReadError) -> String {
+    match error {
+        ReadError::Unreadable { path, source } if source.kind() == std::io::ErrorKind::NotFound => format!(
+            "{}: there is no such file; write your cameras into it (docs/configuration.md; an empty file will do for \
+             a start), or say where it is with --config FILE",
+            path.display()
+        ),
+        _ => error.to_string(),
     }
 }
 

@@ -68,10 +68,13 @@ impl CameraTask {
         let camera = config.borrow().clone();
         let now = Instant::now();
         let share = (place as f64 * SPREAD).fract();
+        let phase = now + camera.heartbeat.mul_f64(share);
+        let apart = START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
         Self {
             standing: Standing::unknown(means.clock.now(), resumed, ids),
-            phase: now + camera.heartbeat.mul_f64(share),
-            due: now + START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX)).min(camera.heartbeat),
+            phase,
+            // Where there are too many to begin early, the last ones begin at their regular time.
+            due: if apart < camera.heartbeat { now + apart } else { phase },
             means,
             lanes,
             config,
