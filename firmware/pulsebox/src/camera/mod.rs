@@ -150,7 +150,9 @@ impl Climb {
 
     /// Notes that `rung` was reached at `at`, for what is learnt a moment later.
     pub fn reached_at(&mut self, rung: Rung, at: Instant) {
-        let time = RungTime { rung, ms: at.saturating_duration_since(self.last).as_secs_f64() * 1e3 };
+        // Whole microseconds: more digits mean nothing and look as if they did.
+        let ms = at.saturating_duration_since(self.last).as_micros() as f64 / 1e3;
+        let time = RungTime { rung, ms };
         self.last = at.max(self.last);
         self.rungs.push(time);
         if let Some(on_rung) = &self.on_rung {

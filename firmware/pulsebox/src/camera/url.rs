@@ -158,9 +158,12 @@ fn parse_lenient(text: &str) -> Result<Url, url::ParseError> {
     let (scheme, rest) = text.split_once("://").unwrap_or((text, ""));
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let plain = Url::parse(text);
-    // An `@` after the first slash belongs to a password only if the part before it cannot be a host.
-    let at_in_path = rest[authority_end..].contains('@') && !rest[..authority_end].contains('@');
-    if plain.is_ok() && !at_in_path {
+    // An `@` after the first slash belongs to a password only if the part before it cannot be a host, or
+    // is less like one than what follows.
+    let (authority, beyond) = rest.split_at(authority_end);
+    let in_password =
+        beyond.contains('@') && authority.rsplit_once('@').is_none_or(|(_, host)| is_likelier(host, beyond));
+    if plain.is_ok() && !in_password {
         return plain;
     }
     let Some(at) = rest.rfind('@') else { return plain };
@@ -180,13 +183,33 @@ fn parse_lenient(text: &str) -> Result<Url, url::ParseError> {
     Url::parse(&format!("{scheme}://{}:{}@{host_and_path}", encode(user), encode(password)))
 }
 
+/// Whether what stands after the last `@` of `beyond` is more like a host than `host` is, as in
+/// `user:p@ss/word@192.168.1.20`, where `ss` would be the host.
+fn is_likelier(host: &str, beyond: &str) -> bool {
+    let Some((between, after)) = beyond.rsplit_once('@') else { return false };
+    // A URL within the path (restreamers have them), or a query: their `@` is their own.
+    let own = between.contains("://") || between.split_once('?').is_some_and(|(_, query)| query.contains('='));
+    let likeness = |host: &str| {
+        let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+        if host.parse::<std::net::IpAddr>().is_ok() || name.parse::<std::net::IpAddr>().is_ok() || host.starts_with('[')
+        {
+            3
+        } else if name == "localhost" || port.parse::<u16>().is_ok() {
+            2
+        } else {
+            u8::from(name.contains('.'))
+        }
+    };
+    !own && likeness(after.split(['/', '?', '#']).next().unwrap_or_default()) > likeness(host)
+}
+
 impl fmt::Display for CameraUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bare = mask_query(self.bare.as_str());
-        match (&self.credentials, bare.split_once("://")) {
-            (Some(_), Some((scheme, rest))) => write!(f, "{scheme}://***:***@{rest}"),
-            _ => f.write_str(&bare),
-        }
+        let Some((scheme, rest)) = bare.split_once("://") else { return f.write_str(&bare) };
+        let who = if self.credentials.is_some() { "***:***@" } else { "" };
+        // A restreamer's path may hold another camera's URL.
+        write!(f, "{scheme}://{who}{}", mask(rest))
     }
 }
 
@@ -273,6 +296,8 @@ mod tests {
             ("rtsp://admin:p@ss@10.0.0.5:8554/live", "p@ss"),
             ("rtsp://admin:p/ss#1?@10.0.0.5:8554/live", "p/ss#1?"),
             ("rtsp://admin:100%@10.0.0.5:8554/live", "100%"),
+            ("rtsp://admin:p@ss/word@10.0.0.5:8554/live", "p@ss/word"),
+            ("rtsp://admin:p@ss.w/rd#?@10.0.0.5:8554/live", "p@ss.w/rd#?"),
         ] {
             let url = CameraUrl::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!(url.credentials().unwrap().password, password, "{text}");
@@ -285,10 +310,20 @@ mod tests {
         let url = CameraUrl::parse("http://10.0.0.5:8080/cam@home/live").unwrap();
         assert!(url.credentials().is_none());
         assert_eq!(url.to_string(), "http://10.0.0.5:8080/cam@home/live");
+        for (text, host) in [
+            ("rtsp://u:p@cam/live@home", "cam"),
+            ("rtsp://u:p@10.0.0.5/live@home.lan/x", "10.0.0.5"),
+            ("rtsp://u:p@cam/live?mail=a@example.org", "cam"),
+            ("rtsp://u:p@proxy.lan/rtsp://x:y@10.0.0.5/live", "proxy.lan"),
+        ] {
+            assert_eq!(CameraUrl::parse(text).unwrap().host(), host, "{text}");
+        }
     }
 
     #[test]
     fn secrets_in_the_query_are_masked() {
+        let url = CameraUrl::parse("rtsp://proxy.lan/rtsp://admin:geheim@10.0.0.5/live").unwrap();
+        assert_eq!(url.to_string(), "rtsp://proxy.lan/rtsp://***:***@10.0.0.5/live");
         let url = CameraUrl::parse("http://cam/cgi?cmd=Snap&user=admin&password=geheim").unwrap();
         assert_eq!(url.to_string(), "http://cam/cgi?cmd=Snap&user=***&password=***");
         assert_eq!(

@@ -20,6 +20,7 @@ impl Past for Recorded {
         step: Duration,
     ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
         Box::pin(async move {
+            self.known(&camera).await?;
             let buckets = self.0.series(&camera, from, to, step).await.map_err(unavailable)?;
             let bucket = |b: history::Bucket| Bucket {
                 from: b.from,
@@ -37,6 +38,7 @@ impl Past for Recorded {
 
     fn uptime(&self, camera: String, from: Timestamp, to: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
         Box::pin(async move {
+            self.known(&camera).await?;
             let uptime = self.0.uptime(&camera, from, to).await.map_err(unavailable)?;
             Ok(Uptime { times_ms: times(uptime.times), percent: uptime.percent })
         })
@@ -49,7 +51,20 @@ impl Past for Recorded {
         to: Timestamp,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
-        Box::pin(async move { self.0.incidents(Some(&camera), from, to, limit).await.map_err(unavailable) })
+        Box::pin(async move {
+            self.known(&camera).await?;
+            self.0.incidents(Some(&camera), from, to, limit).await.map_err(unavailable)
+        })
+    }
+}
+
+impl Recorded {
+    /// Whether the history ever heard of the camera, configured still or not.
+    async fn known(&self, camera: &str) -> Result<(), PastError> {
+        match self.0.knows(camera).await.map_err(unavailable)? {
+            true => Ok(()),
+            false => Err(PastError::UnknownCamera),
+        }
     }
 }
 

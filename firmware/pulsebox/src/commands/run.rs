@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulsebox::clock::Clock;
-use pulsebox::config::{Config, Store};
+use pulsebox::config::{Config, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, watch_network};
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
+use pulsebox::monitor::pulse::standstill;
 use pulsebox::monitor::{Means, Monitor};
 use pulsebox::service;
 use pulsebox::web::{Web, bind};
@@ -35,7 +36,7 @@ pub fn run(config: &Path, data: &Path) -> ExitCode {
     service::start_logging();
     let store = match Store::load(config) {
         Ok(store) => Arc::new(store),
-        Err(error) => return fail(1, &error.to_string()),
+        Err(error) => return fail(1, &unstartable(&error)),
     };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -47,6 +48,18 @@ pub fn run(config: &Path, data: &Path) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => fail(1, &problem),
+    }
+}
+
+/// Why there is nothing to start with. A file that is not there is a newcomer's first mistake.
+fn unstartable(error: &ReadError) -> String {
+    match error {
+        ReadError::Unreadable { path, source } if source.kind() == std::io::ErrorKind::NotFound => format!(
+            "{}: there is no such file; write your cameras into it (docs/configuration.md; an empty file will do for \
+             a start), or say where it is with --config FILE",
+            path.display()
+        ),
+        _ => error.to_string(),
     }
 }
 
@@ -82,7 +95,12 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let means =
         Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(Interfaces::default()) };
     let (monitor, orders) = Monitor::new(means, open);
-    let web = Web { board: board.clone(), past: Arc::new(Recorded(history.clone())), clock, hosts: Vec::new() };
+    let web = Web {
+        board: board.clone(),
+        past: Arc::new(Recorded(history.clone())),
+        clock: clock.clone(),
+        hosts: Vec::new(),
+    };
 
     // Two tokens: the history must hear what the monitor says last.
     let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
@@ -95,7 +113,10 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
     rooms.spawn(follow_settings(history, store.watch(), stop.clone()));
-    rooms.spawn(service::keep_systemd_informed(board, move || orders.is_heard(), stop.clone()));
+    let (watched, now) = (board.clone(), clock.clone());
+    // A monitor that has ended or stands still is what the watchdog is for.
+    let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
+    rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
     service::ready();
     log::info!("watching {} cameras; the page is at http://{address}/", config.cameras.len());
 

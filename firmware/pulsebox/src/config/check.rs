@@ -462,10 +462,11 @@ fn zone(text: &str) -> Result<TimeZone, Refused> {
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr, Refused> {
-    let advice = "write an IP address and a port from 1 to 65535, for instance \"0.0.0.0:8080\" or \"[::]:8080\"";
+    let advice = "write an IP address and a port from 0 (any free one) to 65535, for instance \"0.0.0.0:8080\" or \
+                  \"[::]:8080\"";
     match SocketAddr::from_str(text.trim()) {
-        Ok(address) if address.port() != 0 => Ok(address),
-        _ => refuse(format!("`{name}` is no address with a port"), advice),
+        Ok(address) => Ok(address),
+        Err(_) => refuse(format!("`{name}` is no address with a port"), advice),
     }
 }
 

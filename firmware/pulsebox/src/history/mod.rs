@@ -64,7 +64,7 @@ pub enum Error {
     NoFolder,
     #[error("cannot reach {}: {source}; check the data folder and its disk", path.display())]
     Folder { path: PathBuf, source: std::io::Error },
-    #[error("cannot {action} {}: {}", path.display(), advise(source))]
+    #[error("cannot {action} {}: {}", path.display(), advise(source, path))]
     Storage { action: &'static str, path: PathBuf, source: rusqlite::Error },
     #[error(
         "{} was written by a newer Pulsebox (form {found}, this one knows {known}) and is left as it is: \
@@ -80,16 +80,32 @@ pub enum Error {
 }
 
 /// SQLite's error with what to do.
-fn advise(error: &rusqlite::Error) -> String {
+fn advise(error: &rusqlite::Error, path: &Path) -> String {
     use rusqlite::ErrorCode as Code;
     let advice = match error.sqlite_error_code() {
+        // SQLite calls it an I/O error where the index of its log does not fit (SQLITE_IOERR_SHMSIZE).
+        Some(Code::SystemIoFailure) if is_full(path) => "; free some space on the data partition",
         Some(Code::DiskFull) => "; free some space on the data partition",
-        Some(Code::ReadOnly) => "; the disk or folder is read-only: an SD card that wears out becomes so",
+        Some(Code::ReadOnly | Code::CannotOpen) if is_read_only(path) => {
+            "; the disk is read-only: an SD card that wears out becomes so"
+        }
+        Some(Code::ReadOnly) => "; the file or its folder is read-only: Pulsebox must own both",
         Some(Code::CannotOpen) => "; check that the data folder exists and may be written",
         Some(Code::SystemIoFailure) => "; the disk fails: check the SD card",
         _ => "",
     };
     format!("{error}{advice}")
+}
+
+/// Whether the disk of this file has no room for the smallest database and its log.
+fn is_full(path: &Path) -> bool {
+    let folder = path.parent().unwrap_or(path);
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < 64 << 10)
+}
+
+fn is_read_only(path: &Path) -> bool {
+    let folder = path.parent().unwrap_or(path);
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// What the history needs to know.
@@ -325,6 +341,15 @@ impl History {
     /// The incidents without an end, oldest first: at the start, those to take up again.
     pub async fn open_incidents(&self) -> Result<Vec<Incident>, Error> {
         self.ask(Sources::open_incidents).await
+    }
+
+    /// Whether this camera was ever seen, removed since or not.
+    pub async fn knows(&self, camera: &str) -> Result<bool, Error> {
+        if lock(&self.0.memory).states().any(|(key, ..)| **key == *camera) {
+            return Ok(true);
+        }
+        let camera = camera.to_owned();
+        self.ask(move |s| s.knows(&camera)).await
     }
 
     /// What each camera that is not removed last was, by id: at the start, what to begin from.

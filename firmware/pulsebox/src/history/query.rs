@@ -179,6 +179,11 @@ impl Sources {
         Ok(found.into_values().collect())
     }
 
+    /// Whether the file has ever heard of the camera.
+    pub fn knows(&self, camera: &str) -> Result<bool> {
+        Ok(self.number(camera)?.is_some())
+    }
+
     pub fn last_states(&self) -> Result<BTreeMap<String, LastState>> {
         let Some(db) = &self.db else { return Ok(BTreeMap::new()) };
         let mut select = db.prepare(

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use crate::camera::{RungTime, StreamInfo, Verdict};
 
@@ -165,7 +166,7 @@ pub struct BoxStatus {
 }
 
 /// What is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// By id, in the configuration's order through `order`.
     pub cameras: BTreeMap<String, Arc<CameraStatus>>,
@@ -173,6 +174,14 @@ pub struct Snapshot {
     pub order: Arc<[String]>,
     /// The box.
     pub host: BoxStatus,
+    /// When any camera's check last ended; before the first, when the board was made.
+    pub last_check: Instant,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { cameras: BTreeMap::new(), order: Arc::from([]), host: BoxStatus::default(), last_check: Instant::now() }
+    }
 }
 
 impl Snapshot {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{CameraStatus, Event, Incident, RECENT_KEPT, Recent, Report, State, Thumbnail};
+use super::board::{CameraStatus, Event, Incident, RECENT_KEPT, Recent, Report, Snapshot, State, Thumbnail};
 use super::judge::Judge;
 use super::lanes::Lanes;
 use super::look::{GOODBYE, Look};
@@ -68,10 +68,13 @@ impl CameraTask {
         let camera = config.borrow().clone();
         let now = Instant::now();
         let share = (place as f64 * SPREAD).fract();
+        let phase = now + camera.heartbeat.mul_f64(share);
+        let apart = START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
         Self {
             standing: Standing::unknown(means.clock.now(), resumed, ids),
-            phase: now + camera.heartbeat.mul_f64(share),
-            due: now + START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX)).min(camera.heartbeat),
+            phase,
+            // Where there are too many to begin early, the last ones begin at their regular time.
+            due: if apart < camera.heartbeat { now + apart } else { phase },
             means,
             lanes,
             config,
@@ -302,7 +305,14 @@ impl CameraTask {
         events.extend(step.closed.map(Event::IncidentClosed));
         events.extend(step.opened.map(Event::IncidentOpened));
         let status = Arc::new(self.status());
-        board.change(|snapshot| drop(snapshot.cameras.insert(status.id.clone(), status)), events);
+        let checked = report.is_some();
+        let put = |snapshot: &mut Snapshot| {
+            snapshot.cameras.insert(status.id.clone(), status);
+            if checked {
+                snapshot.last_check = Instant::now();
+            }
+        };
+        board.change(put, events);
     }
 
     fn status(&self) -> CameraStatus {

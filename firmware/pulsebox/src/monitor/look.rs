@@ -102,7 +102,7 @@ pub async fn look(
             Some(climb.out_of_time())
         }
     };
-    let ms = climb.elapsed().as_secs_f64() * 1e3;
+    let ms = climb.elapsed().as_micros() as f64 / 1e3;
     let stream = take.stream();
     Look {
         at,

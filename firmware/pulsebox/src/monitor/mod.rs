@@ -9,6 +9,7 @@ mod camera;
 pub mod judge;
 mod lanes;
 pub mod look;
+pub mod pulse;
 pub mod standing;
 
 use std::collections::BTreeMap;

@@ -67,14 +67,8 @@ impl Feed {
         }
     }
 
-    /// Takes the board's events in until `stop`; `checked` is called at each check that ended.
-    pub async fn follow(
-        &self,
-        board: Board,
-        mut events: broadcast::Receiver<Event>,
-        checked: impl Fn(),
-        stop: CancellationToken,
-    ) {
+    /// Takes the board's events in until `stop`.
+    pub async fn follow(&self, board: Board, mut events: broadcast::Receiver<Event>, stop: CancellationToken) {
         loop {
             let event = tokio::select! {
                 () = stop.cancelled() => return,
@@ -82,14 +76,10 @@ impl Feed {
             };
             match event {
                 Ok(event) => {
-                    if matches!(event, Event::Checked { .. }) {
-                        checked();
-                    }
                     let (kind, data) = tell(&event, &board);
                     self.put(kind, &data);
                 }
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    checked();
                     self.put(RESYNC, &json!({ "reason": format!("{missed} events were missed") }));
                 }
                 Err(broadcast::error::RecvError::Closed) => return,

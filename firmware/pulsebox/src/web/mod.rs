@@ -10,7 +10,6 @@ mod page;
 mod params;
 mod past;
 mod picture;
-mod pulse;
 mod routes;
 mod server;
 #[cfg(test)]
@@ -56,7 +55,6 @@ struct Shared {
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
-    pulse: pulse::Pulse,
     stop: CancellationToken,
 }
 
@@ -85,7 +83,6 @@ impl Web {
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
-            pulse: pulse::Pulse::start(),
             board: self.board,
             past: self.past,
             clock: self.clock,
@@ -96,7 +93,7 @@ impl Web {
         let events = shared.board.events();
         let beside = shared.clone();
         let follow = async move {
-            beside.feed.follow(beside.board.clone(), events, || beside.pulse.beat(), stop).await;
+            beside.feed.follow(beside.board.clone(), events, stop).await;
         };
         (routes::router(shared), follow)
     }

@@ -22,6 +22,7 @@ use super::view::{self, CameraView, Health};
 use super::{Shared, feed, guard, page, picture};
 use crate::camera::LADDER;
 use crate::monitor::board;
+use crate::monitor::pulse::standstill;
 
 /// Points that a series may have.
 const POINTS_MAX: u64 = 2000;
@@ -106,7 +107,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 async fn health(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let snapshot = shared.board.now().clone();
-    let health = Health::new(&snapshot.host, shared.pulse.standstill(&snapshot, shared.clock.now()));
+    let health = Health::new(&snapshot.host, standstill(&snapshot, shared.clock.now()));
     let code = if health.status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok((code, Json(health)).into_response())
 }

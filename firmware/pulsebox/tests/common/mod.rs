@@ -1,6 +1,8 @@
 //! What several tests share.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod daemon;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -138,28 +138,28 @@ async fn storage_and_network_degrade_the_health_and_the_box_still_answers_200() 
 
 #[tokio::test(start_paused = true)]
 async fn a_monitor_that_stands_still_is_503_and_one_check_heals_it() {
-    use crate::web::pulse::Pulse;
+    use crate::monitor::pulse::standstill;
     let board = three();
-    let snapshot = board.now().clone();
-    let pulse = Pulse::start();
+    let mut snapshot = board.now().clone();
+    snapshot.last_check = tokio::time::Instant::now();
     let later = |seconds| start() + jiff::SignedDuration::from_secs(seconds);
     tokio::time::advance(std::time::Duration::from_secs(164)).await;
-    assert_eq!(pulse.standstill(&snapshot, later(164)), None, "three heartbeats and the longest check");
+    assert_eq!(standstill(&snapshot, later(164)), None, "three heartbeats and the longest check");
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
-    let standstill = pulse.standstill(&snapshot, later(166)).unwrap();
-    assert!(standstill.contains("166 s"), "{standstill}");
-    assert_eq!(pulse.standstill(&snapshot, later(-10)), None, "nothing is due");
-    let health = crate::web::view::Health::new(&snapshot.host, Some(standstill));
+    let reason = standstill(&snapshot, later(166)).unwrap();
+    assert!(reason.contains("166 s"), "{reason}");
+    assert_eq!(standstill(&snapshot, later(-10)), None, "nothing is due");
+    let health = crate::web::view::Health::new(&snapshot.host, Some(reason));
     assert_eq!(health.status, "unhealthy");
-    pulse.beat();
-    assert_eq!(pulse.standstill(&snapshot, later(166)), None);
+    snapshot.last_check = tokio::time::Instant::now();
+    assert_eq!(standstill(&snapshot, later(166)), None);
     tokio::time::advance(std::time::Duration::from_secs(400)).await;
     let mut blind = snapshot.clone();
     blind.host.network = false;
-    assert_eq!(pulse.standstill(&blind, later(566)), None, "a box without network looks at nothing");
+    assert_eq!(standstill(&blind, later(566)), None, "a box without network looks at nothing");
     let paused = Board::default();
     put(&paused, [camera("p", "P", State::Paused, Verdict::Ok, Verdict::Ok)]);
-    assert_eq!(pulse.standstill(&paused.now(), later(566)), None, "nor does one whose cameras are paused");
+    assert_eq!(standstill(&paused.now(), later(566)), None, "nor does one whose cameras are paused");
 }
 
 #[tokio::test]
