@@ -10,7 +10,7 @@ run:  ## Pulsebox on a dozen simulated cameras in every mood; prints the page's 
 
 test:  ## every test, also those against real RTSP servers
 	@scripts/need test
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 lint:  ## formatting, clippy, licences, shell scripts, links in the documentation
 	@scripts/need lint
