@@ -42,9 +42,12 @@ enum Scene {
     Panic,
 }
 
-/// An eye that does what a function of the camera's id and the number of the look (from 0) says.
+/// What a look does, by the camera's id and the number of the look (from 0).
+type Play = dyn Fn(&str, usize) -> Scene + Send + Sync;
+
+/// What an eye is to do, and what it did.
 struct Script {
-    scene: Box<dyn Fn(&str, usize) -> Scene + Send + Sync>,
+    scene: Box<Play>,
     began: Instant,
     running: AtomicUsize,
     most: AtomicUsize,
