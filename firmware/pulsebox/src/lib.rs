@@ -4,6 +4,7 @@
 //! `config` → `camera` → `picture` → `monitor` (with the board) → `history`, `web`.
 //! `main.rs` wires them. See `README.md`, "How the house is laid out".
 
+pub mod allocator;
 pub mod camera;
 pub mod clock;
 pub mod config;

@@ -45,6 +45,7 @@ enum ConfigCommand {
 }
 
 fn main() -> ExitCode {
+    pulsebox::allocator::tame();
     let cli = Cli::parse();
     match cli.command {
         Command::Run { config, data } => commands::run::run(&config, &data),

@@ -11,7 +11,7 @@ use pulsebox::clock::Clock;
 use pulsebox::config::CameraConfig;
 use pulsebox::monitor::board::Report;
 use pulsebox::monitor::judge::Judge;
-use pulsebox::monitor::look::look;
+use pulsebox::monitor::look::{Want, look};
 use simcam::{Auth, Camera, Codec, HttpStyle, Options, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -19,7 +19,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 async fn check(target: Target) -> Report {
     let goodbyes = Goodbyes::default();
-    let looked = look(&target, Duration::from_secs(6), Clock::system().now(), None, &goodbyes).await;
+    let looked = look(
+        &target,
+        Duration::from_secs(6),
+        Want { at: Clock::system().now(), thumbnail: true, on_rung: None },
+        &goodbyes,
+    )
+    .await;
     goodbyes.wait(Duration::from_secs(1)).await;
     let camera = CameraConfig::new("cam", target.url);
     Judge::default().report(looked, &camera).0

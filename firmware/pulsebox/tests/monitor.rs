@@ -94,7 +94,7 @@ impl Drop for Running {
 struct Reader(Arc<Script>);
 
 impl Eye for Reader {
-    fn look(&self, camera: Arc<CameraConfig>, at: jiff::Timestamp) -> Later<(Look, Goodbyes)> {
+    fn look(&self, camera: Arc<CameraConfig>, at: jiff::Timestamp, _thumbnail: bool) -> Later<(Look, Goodbyes)> {
         let script = self.0.clone();
         Box::pin(async move {
             let began = Instant::now();

@@ -56,7 +56,7 @@ struct Script {
 }
 
 impl Eye for Script {
-    fn look(&self, camera: Arc<CameraConfig>, at: Timestamp) -> Later<(Look, Goodbyes)> {
+    fn look(&self, camera: Arc<CameraConfig>, at: Timestamp, _thumbnail: bool) -> Later<(Look, Goodbyes)> {
         let place: usize = camera.id.trim_start_matches("cam").parse().unwrap();
         let ms = at.as_millisecond() - self.start.as_millisecond();
         self.looks.lock().unwrap().entry(place).or_default().push(ms);

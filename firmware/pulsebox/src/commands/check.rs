@@ -11,7 +11,7 @@ use pulsebox::clock::Clock;
 use pulsebox::config::CameraConfig;
 use pulsebox::monitor::board::{Report, Thumbnail};
 use pulsebox::monitor::judge::{Judge, describe};
-use pulsebox::monitor::look::{GOODBYE, look};
+use pulsebox::monitor::look::{GOODBYE, Want, look};
 use serde_json::json;
 
 use super::{USAGE, fail, runtime};
@@ -76,7 +76,8 @@ pub fn run(args: &Args) -> ExitCode {
     };
     let (report, thumbnail) = runtime.block_on(async {
         let goodbyes = Goodbyes::default();
-        let look = look(&camera.target(), camera.timeout, Clock::system().now(), on_rung, &goodbyes).await;
+        let want = Want { at: Clock::system().now(), thumbnail: args.picture.is_some(), on_rung };
+        let look = look(&camera.target(), camera.timeout, want, &goodbyes).await;
         goodbyes.wait(GOODBYE).await;
         Judge::default().report(look, &camera)
     });

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -19,6 +20,9 @@ use crate::camera::{RungTime, StreamInfo, Verdict};
 
 /// Events kept for readers that are behind.
 pub const EVENTS_KEPT: usize = 4096;
+
+/// Pictures are made at every check for this long after somebody asked for one.
+pub const WATCHED_FOR: Duration = Duration::from_secs(180);
 
 /// How many checks a camera's status remembers for the bars on the page.
 pub const RECENT_KEPT: usize = 50;
@@ -229,6 +233,8 @@ pub enum Event {
 pub struct Board {
     what_is: Arc<watch::Sender<Snapshot>>,
     happened: broadcast::Sender<Event>,
+    /// When somebody last asked for a picture.
+    looked_at: Arc<watch::Sender<Option<Instant>>>,
 }
 
 impl Default for Board {
@@ -236,6 +242,7 @@ impl Default for Board {
         Self {
             what_is: Arc::new(watch::Sender::new(Snapshot::default())),
             happened: broadcast::Sender::new(EVENTS_KEPT),
+            looked_at: Arc::new(watch::Sender::new(None)),
         }
     }
 }
@@ -254,6 +261,16 @@ impl Board {
     /// What happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.happened.subscribe()
+    }
+
+    /// Somebody asked for a picture: for [`WATCHED_FOR`], every check makes a new one.
+    pub fn look_at(&self) {
+        self.looked_at.send_replace(Some(Instant::now()));
+    }
+
+    /// Whether somebody asked for a picture lately.
+    pub fn is_looked_at(&self) -> bool {
+        self.looked_at.borrow().is_some_and(|at| at.elapsed() < WATCHED_FOR)
     }
 
     /// One camera's status.

@@ -23,6 +23,9 @@ const SPREAD: f64 = 0.618_033_988_749_895;
 /// The first checks after a start begin this far apart.
 const START_APART: Duration = Duration::from_millis(50);
 
+/// The last good picture is no older than this (and a heartbeat) when a camera fails.
+const THUMBNAIL_EVERY: Duration = Duration::from_secs(60);
+
 /// What a camera's task can be told.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -234,7 +237,7 @@ impl CameraTask {
     async fn look(&self) -> (Look, Goodbyes) {
         let at = self.means.clock.now();
         let started = Instant::now();
-        let task = AbortOnDrop(tokio::spawn(self.means.eye.look(self.camera.clone(), at)));
+        let task = AbortOnDrop(tokio::spawn(self.means.eye.look(self.camera.clone(), at, self.wants_thumbnail(at))));
         match task.join().await {
             Some(looked) => looked,
             None => {
@@ -252,6 +255,14 @@ impl CameraTask {
                 (look, Goodbyes::default())
             }
         }
+    }
+
+    /// A new picture at each check while somebody looks, else once a minute; and at once when the camera
+    /// was not well at the last check.
+    fn wants_thumbnail(&self, now: Timestamp) -> bool {
+        let old = |thumbnail: &Arc<Thumbnail>| now.duration_since(thumbnail.at).unsigned_abs() >= THUMBNAIL_EVERY;
+        let well = self.last.as_ref().is_some_and(|report| report.verdict == Verdict::Ok);
+        !well || self.thumbnail.as_ref().is_none_or(old) || self.means.board.is_looked_at()
     }
 
     /// What looks like a dead camera may be a box without a network.

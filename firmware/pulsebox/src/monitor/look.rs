@@ -28,8 +28,9 @@ const MEASURE_FRAMES: usize = 4;
 const SECOND_CHANCES: u32 = 1;
 /// The longest that a camera's goodbye is waited for.
 pub const GOODBYE: Duration = Duration::from_millis(1500);
-/// Pictures decoded at once: each may take tens of megabytes, and there are few cores.
-static DECODING: Semaphore = Semaphore::const_new(2);
+/// Pictures decoded at once: each may take tens of megabytes, and there are few cores. One a time is a
+/// hundred a second on a small machine.
+static DECODING: Semaphore = Semaphore::const_new(1);
 
 /// What one look found, before thresholds and memory judge it.
 pub struct Look {
@@ -56,9 +57,10 @@ pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Whatever can look at a camera: the network, or a test's script.
 pub trait Eye: Send + Sync + 'static {
-    /// Looks once; must end by the camera's timeout.
+    /// Looks once; must end by the camera's timeout. A thumbnail is made only where it is wanted: it costs
+    /// a fifth of a look.
     /// The connections that it leaves behind are counted in the goodbyes.
-    fn look(&self, camera: Arc<CameraConfig>, at: Timestamp) -> Later<(Look, Goodbyes)>;
+    fn look(&self, camera: Arc<CameraConfig>, at: Timestamp, thumbnail: bool) -> Later<(Look, Goodbyes)>;
 }
 
 /// Looks at real cameras.
@@ -76,22 +78,29 @@ impl RealEye {
 }
 
 impl Eye for RealEye {
-    fn look(&self, camera: Arc<CameraConfig>, at: Timestamp) -> Later<(Look, Goodbyes)> {
+    fn look(&self, camera: Arc<CameraConfig>, at: Timestamp, thumbnail: bool) -> Later<(Look, Goodbyes)> {
         let goodbyes = Goodbyes::among(&self.partings);
-        Box::pin(async move { (look(&camera.target(), camera.timeout, at, None, &goodbyes).await, goodbyes) })
+        let want = Want { at, thumbnail, on_rung: None };
+        Box::pin(async move { (look(&camera.target(), camera.timeout, want, &goodbyes).await, goodbyes) })
     }
 }
 
+/// What is wanted of a look beside its verdict.
+#[derive(Clone)]
+pub struct Want {
+    /// The wall time, for the report.
+    pub at: Timestamp,
+    /// Make a thumbnail.
+    pub thumbnail: bool,
+    /// Told of each rung as it is reached.
+    pub on_rung: Option<OnRung>,
+}
+
 /// Looks at `target` once, `deadline` at most.
-pub async fn look(
-    target: &Target,
-    deadline: Duration,
-    at: Timestamp,
-    on_rung: Option<OnRung>,
-    goodbyes: &Goodbyes,
-) -> Look {
-    let mut climb = Climb::start(on_rung);
-    let mut take = Take::default();
+pub async fn look(target: &Target, deadline: Duration, want: Want, goodbyes: &Goodbyes) -> Look {
+    let at = want.at;
+    let mut climb = Climb::start(want.on_rung);
+    let mut take = Take { thumbnail: want.thumbnail, ..Take::default() };
     let end = Instant::now() + deadline;
     let climbed = timeout_at(end, take.climb(target, &mut climb, goodbyes, end)).await;
     let fault = match climbed {
@@ -119,6 +128,7 @@ pub async fn look(
 /// What was taken so far; outlives a climb that the deadline cut.
 #[derive(Default)]
 struct Take {
+    thumbnail: bool,
     session: Option<Session>,
     first_packet_noted: bool,
     info: StreamInfo,
@@ -139,7 +149,7 @@ impl Take {
         loop {
             let key = self.key_frame(climb).await?;
             let arrived = key.arrived;
-            let decoding = decode(key);
+            let decoding = decode(key, self.thumbnail);
             self.measure(end).await?;
             let (looked, done) = decoding.await.unwrap_or_else(|_| {
                 (Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")), Instant::now())
@@ -243,10 +253,10 @@ impl Take {
 }
 
 /// Decodes on a thread for it; gives when it was done.
-fn decode(key: Frame) -> JoinHandle<(Result<Looked, Fault>, Instant)> {
+fn decode(key: Frame, thumbnail: bool) -> JoinHandle<(Result<Looked, Fault>, Instant)> {
     tokio::spawn(async move {
         let _permit = DECODING.acquire().await;
-        let looked = tokio::task::spawn_blocking(move || picture::look(&key, true)).await;
+        let looked = tokio::task::spawn_blocking(move || picture::look(&key, thumbnail)).await;
         let looked = looked.unwrap_or_else(|_| Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")));
         (looked, Instant::now())
     })

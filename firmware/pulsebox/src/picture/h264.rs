@@ -1,9 +1,11 @@
 //! H.264: the parameter set is read first, then openh264 decodes what it can.
 //!
-//! A decoder per call: making one costs little beside the decoding, and a decoder kept for each of
-//! hundreds of cameras would hold several pictures each. Error concealment is off (the crate's
-//! default), so damage is an error and not a smear; but entropy coding has no checksum, so damage that
-//! decodes to other valid symbols can pass.
+//! One decoder is kept and used again, by whichever camera comes next: making one means clearing more
+//! than ten megabytes, a sixth of the whole cost at 720p, while one for each of hundreds of cameras
+//! would hold several pictures each. A decoder that met damage, or a large picture, is thrown away.
+//! Error concealment is off (the crate's default), so damage is an error and not a smear, and never an
+//! older picture; but entropy coding has no checksum, so damage that decodes to other valid symbols can
+//! pass.
 
 use h264_reader::Context;
 use h264_reader::nal::NalHeader;
@@ -11,6 +13,8 @@ use h264_reader::nal::pps::PicParameterSet;
 use h264_reader::nal::slice::SliceHeader;
 use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, SeqParameterSet};
 use h264_reader::rbsp::{BitReader, ByteReader, decode_nal};
+use std::sync::{Mutex, PoisonError};
+
 use openh264::decoder::{DecodedYUV, Decoder};
 use openh264::formats::YUVSource;
 
@@ -20,6 +24,11 @@ use crate::camera::Fault;
 /// The most memory that the decoder may take for reference pictures, bytes. A parameter set can ask
 /// for 18 pictures of 54 MB; the standard's own limits (table A-1) stay below this up to level 5.2.
 const MAX_REFERENCES: u64 = 256 << 20;
+
+/// The decoder is kept only up to this picture size, pixels: it holds about 15 bytes a pixel.
+const KEEP_PIXELS: u32 = 1 << 20;
+/// The decoder that is kept. Held for the moment of taking it and giving it back.
+static SPARE: Mutex<Option<Decoder>> = Mutex::new(None);
 
 /// Where the slice header cannot be read: the same for all, so that pictures stay comparable.
 const UNKNOWN_QUANTISER: u64 = 255;
@@ -62,7 +71,24 @@ pub(super) fn describe(data: &[u8]) -> (Option<String>, Option<(u32, u32)>) {
 }
 
 fn decode(data: &[u8], sps: &SeqParameterSet, want_thumbnail: bool) -> Result<Looked, Fault> {
-    let mut decoder = Decoder::new().map_err(|_| undecodable("the H.264 decoder did not start (no memory?)"))?;
+    let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let mut decoder = match spare {
+        Some(decoder) => decoder,
+        None => Decoder::new().map_err(|_| undecodable("the H.264 decoder did not start (no memory?)"))?,
+    };
+    let looked = decode_with(&mut decoder, data, sps, want_thumbnail)?;
+    if size(sps).is_some_and(|(width, height)| width.saturating_mul(height) <= KEEP_PIXELS) {
+        *SPARE.lock().unwrap_or_else(PoisonError::into_inner) = Some(decoder);
+    }
+    Ok(looked)
+}
+
+fn decode_with(
+    decoder: &mut Decoder,
+    data: &[u8],
+    sps: &SeqParameterSet,
+    want_thumbnail: bool,
+) -> Result<Looked, Fault> {
     // The crate's error text is of its own world; the person needs to know that the bytes are damaged.
     let damaged = |_| undecodable("the H.264 key frame is damaged or not whole");
     if let Some(picture) = decoder.decode(data).map_err(damaged)? {

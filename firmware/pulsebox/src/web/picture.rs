@@ -23,6 +23,7 @@ pub(super) async fn thumbnail(
 ) -> Result<Response<Body>, ApiError> {
     Params::read(query.as_deref(), &["v"])?;
     let camera = shared.board.camera(&id).ok_or_else(|| ApiError::unknown_camera(&id))?;
+    shared.board.look_at();
     let thumbnail = camera.thumbnail.as_ref().ok_or_else(|| {
         ApiError::not_found(
             format!("there is no picture of `{id}` yet"),

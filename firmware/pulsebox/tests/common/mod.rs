@@ -13,7 +13,7 @@ use pulsebox::clock::Clock;
 use pulsebox::config::CameraConfig;
 use pulsebox::monitor::board::Report;
 use pulsebox::monitor::judge::Judge;
-use pulsebox::monitor::look::{GOODBYE, look};
+use pulsebox::monitor::look::{GOODBYE, Want, look};
 use simcam::{Camera, Mood};
 use tokio::sync::Semaphore;
 
@@ -40,7 +40,9 @@ pub async fn checks(camera: &Camera, target: Target, n: usize, later: Option<Moo
             camera.set_mood(mood).await;
         }
         let goodbyes = Goodbyes::default();
-        let looked = look(&target, deadline, Clock::system().now(), None, &goodbyes).await;
+        let looked =
+            look(&target, deadline, Want { at: Clock::system().now(), thumbnail: true, on_rung: None }, &goodbyes)
+                .await;
         goodbyes.wait(GOODBYE).await;
         last = Some(judge.report(looked, &config).0);
     }
