@@ -5,9 +5,9 @@
 mod common;
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{checks, run_all, target};
+use common::{checks, run_all};
 use pulsebox::camera::{LADDER, Severity, Verdict};
 use simcam::{Codec, Mood, Options, Protocol};
 
@@ -21,6 +21,8 @@ struct Case {
     options: Options,
     /// Checks in a row; the last one's verdict counts.
     checks: usize,
+    /// What is configured.
+    min_fps: Option<f32>,
     /// The mood is taken on after the first check.
     later: Option<Mood>,
     expected: Verdict,
@@ -44,6 +46,7 @@ fn case(protocol: Protocol, codec: Codec, mood: Mood, expected: Verdict) -> Case
         served: format!("{scheme}, {codec_name}: {}", mood.describe()),
         options: Options { protocol, codec, mood, credentials, ..Options::default() },
         checks,
+        min_fps: None,
         later: None,
         expected,
     }
@@ -133,7 +136,30 @@ fn cases() -> Vec<Case> {
         (changed.later, changed.checks) = (Some(mood), 2);
         cases.push(changed);
     }
+    let mut slow_film = case(Protocol::Rtsp, Codec::H264, M::LowFps, V::LowFps);
+    slow_film.served += " (`expect: { min_fps: 5 }`)";
+    slow_film.min_fps = Some(5.0);
+    cases.push(slow_film);
     cases
+}
+
+/// Where no camera is: what is there instead, the verdict, and the command that looks.
+const NO_CAMERA: [(&str, Verdict, &[&str]); 2] = [
+    ("A name that nobody knows.", Verdict::Dns, &["PULSEBOX", "check", "--json", "rtsp://camera.invalid/live"]),
+    (
+        "An address to which no way leads (a network namespace of its own).",
+        Verdict::Unreachable,
+        &["unshare", "--map-root-user", "--net", "PULSEBOX", "check", "--json", "rtsp://192.0.2.1/live"],
+    ),
+];
+
+fn check_by_command(arguments: &[&str]) -> (String, f64) {
+    let binary = env!("CARGO_BIN_EXE_pulsebox");
+    let words: Vec<&str> = arguments.iter().map(|word| if *word == "PULSEBOX" { binary } else { word }).collect();
+    let output = std::process::Command::new(words[0]).args(&words[1..]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let answer: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    (answer["verdict"].as_str().unwrap().to_owned(), answer["total_ms"].as_f64().unwrap() / 1e3)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,30 +167,34 @@ async fn every_mood_gets_its_verdict_and_no_check_outlives_its_deadline() {
     let cases = cases();
     let results = run_all(cases.iter().map(|case| {
         let options = case.options.clone();
-        let (checks_wanted, later) = (case.checks, case.later);
+        let (n, later, min_fps) = (case.checks, case.later, case.min_fps);
         async move {
             let camera = simcam::Camera::start(options).await.unwrap();
-            let target = target(&camera);
-            let started = Instant::now();
-            let report = checks(&camera, target, checks_wanted, later, Duration::from_secs(DEADLINE)).await;
-            (report, started.elapsed())
+            checks(&camera, n, later, min_fps, Duration::from_secs(DEADLINE)).await
         }
     }))
     .await;
     let mut wrong = String::new();
     let mut table = String::new();
-    for (case, (report, _)) in cases.iter().zip(&results) {
+    for (case, (report, took)) in cases.iter().zip(&results) {
         if report.verdict != case.expected {
             let _ =
                 writeln!(wrong, "{}: {} instead of {}: {}", case.served, report.verdict, case.expected, report.message);
         }
-        if Duration::from_secs_f64(report.ms / 1e3) > Duration::from_secs(DEADLINE) + SLACK {
-            let _ = writeln!(wrong, "{}: took {:.1} s", case.served, report.ms / 1e3);
+        if *took > Duration::from_secs(DEADLINE) + SLACK {
+            let _ = writeln!(wrong, "{}: took {:.1} s", case.served, took.as_secs_f32());
         }
         if report.message.contains("hunter2") {
             let _ = writeln!(wrong, "{}: the message holds the password", case.served);
         }
         let _ = writeln!(table, "| {} | `{}` | {:.1} s |", case.served, report.verdict, report.ms / 1e3);
+    }
+    for (served, expected, arguments) in NO_CAMERA {
+        let (verdict, seconds) = check_by_command(arguments);
+        if verdict != expected.name() {
+            let _ = writeln!(wrong, "{served}: {verdict} instead of {expected}");
+        }
+        let _ = writeln!(table, "| {served} | `{verdict}` | {seconds:.1} s |");
     }
     assert!(wrong.is_empty(), "\n{wrong}");
     common::document("verdicts.md", "measured", "| what was served | verdict | time of that check |", &table, 1);

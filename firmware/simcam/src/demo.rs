@@ -140,6 +140,8 @@ fn config(plans: &[Plan], cameras: &Cameras) -> String {
     for plan in plans {
         let _ =
             writeln!(yaml, "  - id: {}\n    name: \"{}\"\n    url: \"{}\"", plan.id, plan.name, cameras[plan.id].url());
+        // A demonstration cannot wait two minutes to call a picture frozen.
+        yaml += "    alarm: { frozen_seconds: 10 }\n";
         if plan.options.mood == Mood::LowFps {
             yaml += "    expect: { min_fps: 5 }\n";
         }

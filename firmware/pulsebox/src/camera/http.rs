@@ -177,15 +177,16 @@ fn printable(text: &str) -> String {
 async fn get(target: &Target, climb: &mut Climb, goodbyes: &Goodbyes) -> Result<Response<Incoming>, Fault> {
     let mut url = target.url.clone();
     let mut later = None;
-    let mut authorization: Option<String> = None;
     for _ in 0..=REDIRECTS {
         let climb = later.as_mut().unwrap_or(&mut *climb);
-        let response = request(&url, target, authorization.take(), climb, goodbyes).await?;
+        let response = request(&url, target, None, climb, goodbyes).await?;
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
             let trusted = same_place(&url, &target.url);
             let authorized = answer(&response, &url, target, trusted)?;
-            let response = request(&url, target, Some(authorized.clone()), &mut Climb::start(None), goodbyes).await?;
+            // A camera that serves one connection at a time must see this one closed first.
+            drop(response);
+            let response = request(&url, target, Some(authorized), &mut Climb::start(None), goodbyes).await?;
             if !response.status().is_redirection() {
                 return accepted(response);
             }
@@ -257,6 +258,9 @@ fn answer(response: &Response<Incoming>, url: &CameraUrl, target: &Target, trust
         return Err(auth("the camera redirects to another host, which wants a password: it is not sent there"));
     }
     let challenges = response.headers().get_all(WWW_AUTHENTICATE);
+    if challenges.iter().next().is_none() {
+        return Err(auth("it answers 401 and does not say how to sign in"));
+    }
     let mut builder = PasswordClient::builder();
     for challenge in challenges.iter().filter_map(|v| v.to_str().ok()) {
         builder = builder.challenges(challenge);

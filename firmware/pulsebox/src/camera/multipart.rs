@@ -3,7 +3,7 @@
 //! RFC 2046 (section 5.1) asks for CRLF, a boundary in front of which two dashes are put, and headers that
 //! tell the truth. Cameras put the dashes into the parameter, quote it or not, end lines with LF, leave
 //! `Content-Length` away or get it wrong. So a delimiter is any line of dashes followed by the boundary's
-//! own characters, and a length is believed only if a delimiter follows.
+//! own characters, and a length is believed only if what it spans is a whole JPEG.
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
@@ -40,6 +40,7 @@ impl Splitter {
     /// For the `boundary` parameter of the Content-Type, if it has one.
     pub fn new(boundary: Option<&str>) -> Self {
         let token = boundary.map(|b| b.trim().trim_matches('"').trim_start_matches('-').as_bytes().to_vec());
+        let token = token.filter(|token| !token.is_empty());
         Self { buffer: BytesMut::new(), token, place: Place::Outside, searched: 0 }
     }
 

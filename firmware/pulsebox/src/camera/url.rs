@@ -225,29 +225,53 @@ impl Serialize for CameraUrl {
     }
 }
 
-/// Query parameters that cameras take credentials in (Reolink `user=&password=`, Foscam `usr=&pwd=`,
-/// Vivotek and others `token=`), and userless ones that hold secrets.
-const SECRET_PARAMETERS: [&str; 14] = [
-    "password", "passwd", "pass", "pwd", "pw", "psw", "loginpas", "token", "auth", "key", "secret", "user", "usr",
-    "loginuse",
-];
+/// What the names of parameters hold that carry credentials: Reolink's `user=&password=`, Foscam's
+/// `usr=&pwd=`, Dahua's `authbasic=`, Vivotek's `token=`, `userpwd=`, `loginpas=`.
+const SECRET_PARTS: [&str; 10] = ["pass", "pwd", "psw", "loginpas", "auth", "token", "secret", "key", "user", "usr"];
 
-/// `?user=admin&password=x` becomes `?user=***&password=***`.
+/// Replaces the value of every secret `name=value` in a URL, wherever it stands: in the query, and in the
+/// path, where XiongMai's cameras have `/user=admin&password=x&channel=1` or the same with underscores.
 fn mask_query(url: &str) -> Cow<'_, str> {
-    let Some((front, query)) = url.split_once('?') else { return Cow::Borrowed(url) };
-    let masked: Vec<Cow<'_, str>> = query
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if is_secret(name) => Cow::Owned(format!("{name}=***")),
-            _ => Cow::Borrowed(pair),
-        })
-        .collect();
-    Cow::Owned(format!("{front}?{}", masked.join("&")))
+    if !url.contains('=') {
+        return Cow::Borrowed(url);
+    }
+    let mut out = String::with_capacity(url.len());
+    for piece in url.split_inclusive(['/', '?', '&', ';']) {
+        let end = piece.trim_end_matches(['/', '?', '&', ';']);
+        mask_pairs(end, &mut out);
+        out.push_str(&piece[end.len()..]);
+    }
+    Cow::Owned(out)
+}
+
+/// `user=admin_password=a_b_channel=1`: an underscore ends a value only where another pair follows.
+fn mask_pairs(piece: &str, out: &mut String) {
+    let mut hidden = false;
+    for (n, part) in piece.split('_').enumerate() {
+        match part.split_once('=') {
+            Some((name, _)) => {
+                out.push_str(if n > 0 { "_" } else { "" });
+                hidden = is_secret(name);
+                if hidden {
+                    out.push_str(name);
+                    out.push_str("=***");
+                } else {
+                    out.push_str(part);
+                }
+            }
+            // A piece of the value that began before.
+            None if hidden => {}
+            None => {
+                out.push_str(if n > 0 { "_" } else { "" });
+                out.push_str(part);
+            }
+        }
+    }
 }
 
 fn is_secret(parameter: &str) -> bool {
     let name = parameter.to_ascii_lowercase();
-    SECRET_PARAMETERS.contains(&name.as_str()) || name.contains("passw") || name.contains("token")
+    SECRET_PARTS.iter().any(|part| name.contains(part)) || name == "pw"
 }
 
 /// Replaces the credentials of every URL quoted in `text` by `***`: for messages that come from a
@@ -330,6 +354,24 @@ mod tests {
             mask("no answer from rtsp://a:b/c@h/x?pwd=1 and \"http://u@h\"."),
             "no answer from rtsp://***:***@h/x?pwd=*** and \"http://***:***@h\"."
         );
+    }
+
+    #[test]
+    fn secrets_are_masked_wherever_a_maker_puts_them() {
+        for (text, shown) in [
+            (
+                "rtsp://h/user=admin&password=geheim&channel=1&stream=0.sdp?real_stream",
+                "rtsp://h/user=***&password=***&channel=1&stream=0.sdp?real_stream",
+            ),
+            (
+                "rtsp://h/user=admin_password=ge_heim_channel=1_stream=0.sdp",
+                "rtsp://h/user=***_password=***_channel=1_stream=0.sdp",
+            ),
+            ("rtsp://h/cam?channel=1&authbasic=YWRtaW46Z2VoZWlt", "rtsp://h/cam?channel=1&authbasic=***"),
+            ("http://h/snap.cgi?a=b_c&userpwd=geheim;x=1", "http://h/snap.cgi?a=b_c&userpwd=***;x=1"),
+        ] {
+            assert_eq!(CameraUrl::parse(text).unwrap().to_string(), shown);
+        }
     }
 
     #[test]

@@ -172,6 +172,7 @@ fn alarm(fields: &Fields, problems: &mut Vec<Problem>) -> Alarm {
     Alarm {
         failures: fields.u64("failures").map_or(default.failures, whole),
         frozen_checks: fields.u64("frozen_checks").map_or(default.frozen_checks, whole),
+        frozen_for: fields.u64("frozen_seconds").map_or(default.frozen_for, Duration::from_secs),
         frozen_area_percent: decimal("frozen_area_percent", default.frozen_area_percent),
         black: fields.bool("black").unwrap_or(default.black),
         black_luma: fields.u64("black_luma").map_or(default.black_luma, whole),

@@ -124,6 +124,7 @@ pub static EXPECT: Section = Section { path: "streams[].expect", keys: &[
 pub static ALARM: Section = Section { path: "streams[].alarm", keys: &[
     key("failures", Whole(1, 100), "checks", Is("2"), "Failed checks in a row before the camera is down."),
     key("frozen_checks", Whole(0, 1000), "checks", Is("3"), "The same picture at this many checks in a row is `frozen`: 2 or more, or 0 for never."),
+    key("frozen_seconds", Whole(0, 86_400), "s", Is("120"), "… and over at least this time: some stills are renewed once a minute."),
     key("frozen_area_percent", Decimal(0.0, 50.0), "% of the area", Is("5"), "This much of the picture may differ and it is still the same one: a clock that ticks over a frozen scene."),
     key("black", Bool, "", Is("true"), "Judge black pictures."),
     key("black_luma", Whole(0, 255), "luma", Is("32"), "A picture is `black` when 98 % of it is darker than this."),

@@ -99,6 +99,8 @@ pub struct Alarm {
     pub failures: u32,
     /// The same picture at this many checks in a row is `frozen`, 2 to 1000; 0: never. Default 3.
     pub frozen_checks: u32,
+    /// … and for at least this long, 0 s to 86400 s. Default 120 s: some stills are renewed once a minute.
+    pub frozen_for: Duration,
     /// How much of the picture may differ and still be the same picture (a clock that ticks over it),
     /// percent of its area, 0 to 50. Default 5.
     pub frozen_area_percent: f32,
@@ -124,6 +126,7 @@ impl Default for Alarm {
         Self {
             failures: 2,
             frozen_checks: 3,
+            frozen_for: Duration::from_secs(120),
             frozen_area_percent: 5.0,
             black: true,
             black_luma: 32,

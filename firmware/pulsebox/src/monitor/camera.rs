@@ -1,9 +1,11 @@
 //! The task that watches one camera.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -26,17 +28,11 @@ const START_APART: Duration = Duration::from_millis(50);
 /// The last good picture is no older than this (and a heartbeat) when a camera fails.
 const THUMBNAIL_EVERY: Duration = Duration::from_secs(60);
 
-/// What a camera's task can be told.
-#[derive(Debug)]
-pub(super) enum Order {
-    Ask(Ask),
-}
-
 pub(super) struct CameraTask {
     means: Means,
     lanes: watch::Receiver<Arc<Lanes>>,
     config: watch::Receiver<Arc<CameraConfig>>,
-    orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<Ask>,
     stop: CancellationToken,
     camera: Arc<CameraConfig>,
     standing: Standing,
@@ -49,6 +45,8 @@ pub(super) struct CameraTask {
     due: Instant,
     /// Paused by a person: until then, or until told.
     paused: Option<Option<Timestamp>>,
+    /// What was asked while a look was under way.
+    asked: Option<Ask>,
 }
 
 enum Woken {
@@ -63,7 +61,7 @@ impl CameraTask {
         means: Means,
         lanes: watch::Receiver<Arc<Lanes>>,
         config: watch::Receiver<Arc<CameraConfig>>,
-        orders: mpsc::Receiver<Order>,
+        orders: mpsc::Receiver<Ask>,
         stop: CancellationToken,
         place: usize,
         (resumed, ids): (Option<Incident>, IncidentIds),
@@ -89,10 +87,20 @@ impl CameraTask {
             recent: VecDeque::with_capacity(RECENT_KEPT),
             thumbnail: None,
             paused: None,
+            asked: None,
         }
     }
 
-    pub async fn run(mut self) {
+    /// Watches until told to stop. If anything in here breaks down, the monitor is told so and starts anew.
+    pub async fn run(self, broken: mpsc::Sender<String>) {
+        let id = self.camera.id.clone();
+        if AssertUnwindSafe(self.watch()).catch_unwind().await.is_err() {
+            log::error!(CAMERA = id.as_str(); "{id}: its watch broke down; it is started again");
+            let _ = broken.send(id).await;
+        }
+    }
+
+    async fn watch(mut self) {
         let first = if self.camera.paused { self.standing.pause(self.means.clock.now()) } else { Step::default() };
         self.publish(first, None);
         loop {
@@ -103,7 +111,10 @@ impl CameraTask {
                 Woken::Due => {
                     if let Some(goodbye) = self.check().await {
                         // A camera that admits one client must be free before it is asked again.
-                        goodbye.wait(GOODBYE).await;
+                        tokio::select! {
+                            () = goodbye.wait(GOODBYE) => {}
+                            () = self.stop.cancelled() => {}
+                        }
                     }
                 }
             }
@@ -117,6 +128,9 @@ impl CameraTask {
     }
 
     async fn wait(&mut self) -> Woken {
+        if let Some(ask) = self.asked.take() {
+            return Woken::Ask(ask);
+        }
         let paused = self.is_paused();
         let due = match self.paused {
             // Looked at again each minute: the wall clock may be set while it is paused.
@@ -137,7 +151,7 @@ impl CameraTask {
             biased;
             () = self.stop.cancelled() => Woken::Stop,
             changed = self.config.changed() => if changed.is_ok() { Woken::Config } else { Woken::Stop },
-            Some(Order::Ask(ask)) = self.orders.recv() => Woken::Ask(ask),
+            Some(ask) = self.orders.recv() => Woken::Ask(ask),
             () = sleep => {
                 if let Some(Some(until)) = self.paused {
                     if self.means.clock.now() < until { Woken::Ask(Ask::Pause(Some(until))) } else { Woken::Ask(Ask::Resume) }
@@ -160,7 +174,8 @@ impl CameraTask {
             // Another camera, as far as anyone can tell.
             self.judge.forget();
             self.thumbnail = None;
-            step = self.standing.leave(State::Unknown, now);
+            let to = if self.is_paused() { State::Paused } else { State::Unknown };
+            step = self.standing.leave(to, now);
             self.due = Instant::now();
         } else if before.heartbeat != self.camera.heartbeat {
             self.phase = Instant::now();
@@ -170,7 +185,7 @@ impl CameraTask {
             self.judge.forget();
         }
         if before.paused != self.camera.paused {
-            let paused = if self.camera.paused { self.standing.pause(now) } else { self.standing.resume(now) };
+            let paused = if self.is_paused() { self.standing.pause(now) } else { self.standing.resume(now) };
             step = Step { closed: step.closed.or(paused.closed), ..paused };
             self.due = Instant::now();
         }
@@ -199,25 +214,39 @@ impl CameraTask {
         }
     }
 
-    /// One check. None if it was broken off because the box stops or the configuration changed.
+    /// One check. None if it was broken off because the box stops, or the camera was changed or paused.
     async fn check(&mut self) -> Option<Goodbyes> {
         let lanes = self.lanes.borrow_and_update().clone();
         let doubtful = self.standing.failures > 0;
-        let stop = self.stop.clone();
-        let looked = tokio::select! {
-            looked = async {
-                let place = lanes.enter(doubtful).await;
-                let looked = self.look().await;
-                drop(place);
-                looked
-            } => looked,
-            () = stop.cancelled() => return None,
+        let at = self.means.clock.now();
+        let looking = look_once(self.means.clone(), self.camera.clone(), lanes, doubtful, self.wants_thumbnail(at));
+        let mut looking = std::pin::pin!(looking);
+        let mut changed_a_little = false;
+        let (mut look, goodbye) = loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return None,
+                Ok(()) = self.config.changed() => {
+                    let now = self.config.borrow().clone();
+                    if now.target() != self.camera.target() || now.paused || now.timeout != self.camera.timeout {
+                        self.config.mark_changed();
+                        return None;
+                    }
+                    changed_a_little = true;
+                }
+                Some(ask) = self.orders.recv() => {
+                    if let Ask::Pause(_) = ask {
+                        self.asked = Some(ask);
+                        return None;
+                    }
+                    // It is being checked, and it is not paused: the other two are done already.
+                }
+                looked = &mut looking => break looked,
+            }
         };
-        // The camera may have been changed while it was looked at: what was seen is of the old one.
-        if self.config.has_changed().unwrap_or(true) && self.config.borrow().target() != self.camera.target() {
-            return Some(looked.1);
+        if changed_a_little {
+            self.config.mark_changed();
         }
-        let (mut look, goodbye) = looked;
         self.name_blindness(&mut look);
         let (report, thumbnail) = self.judge.report(look, &self.camera);
         let step = self.standing.apply(&self.camera.id, &report, &self.camera.alarm);
@@ -233,30 +262,6 @@ impl CameraTask {
         Some(goodbye)
     }
 
-    /// Looks, in a task of its own: a panic there is this check's fault and nobody else's.
-    async fn look(&self) -> (Look, Goodbyes) {
-        let at = self.means.clock.now();
-        let started = Instant::now();
-        let task = AbortOnDrop(tokio::spawn(self.means.eye.look(self.camera.clone(), at, self.wants_thumbnail(at))));
-        match task.join().await {
-            Some(looked) => looked,
-            None => {
-                let fault = Fault::new(Verdict::Protocol, "the check broke down over what the camera sent");
-                let look = Look {
-                    at,
-                    ms: started.elapsed().as_secs_f64() * 1e3,
-                    rungs: Vec::new(),
-                    first_packet_ms: None,
-                    first_frame_ms: None,
-                    stream: Default::default(),
-                    picture: None,
-                    fault: Some(fault),
-                };
-                (look, Goodbyes::default())
-            }
-        }
-    }
-
     /// A new picture at each check while somebody looks, else once a minute; and at once when the camera
     /// was not well at the last check.
     fn wants_thumbnail(&self, now: Timestamp) -> bool {
@@ -268,7 +273,9 @@ impl CameraTask {
     /// What looks like a dead camera may be a box without a network.
     fn name_blindness(&self, look: &mut Look) {
         let Some(fault) = &mut look.fault else { return };
-        let network = matches!(fault.verdict, Verdict::Dns | Verdict::Unreachable | Verdict::Timeout);
+        // Whatever is no answer of the camera's own: a cable pulled while it plays looks like no media.
+        use Verdict::{Dns, NoKeyframe, NoMedia, Protocol, Timeout, Tls, Unreachable};
+        let network = matches!(fault.verdict, Dns | Unreachable | Timeout | Tls | Protocol | NoMedia | NoKeyframe);
         if network && !is_loopback(self.camera.url.host()) && !self.means.link.is_up() {
             *fault = Fault::new(Verdict::Blind, "no network interface has both a link and an address");
         }
@@ -361,6 +368,34 @@ impl CameraTask {
             None => log::debug!(CAMERA = camera, FAULT = fault; "{camera}: {}", report.message),
         }
     }
+}
+
+/// Waits for a place and looks, in a task of its own: a panic there is this check's fault and nobody else's.
+async fn look_once(
+    means: Means,
+    camera: Arc<CameraConfig>,
+    lanes: Arc<Lanes>,
+    doubtful: bool,
+    thumbnail: bool,
+) -> (Look, Goodbyes) {
+    let _place = lanes.enter(doubtful).await;
+    let at = means.clock.now();
+    let started = Instant::now();
+    if let Some(looked) = AbortOnDrop(tokio::spawn(means.eye.look(camera, at, thumbnail))).join().await {
+        return looked;
+    }
+    let fault = Fault::new(Verdict::Protocol, "the check broke down over what the camera sent");
+    let look = Look {
+        at,
+        ms: started.elapsed().as_micros() as f64 / 1e3,
+        rungs: Vec::new(),
+        first_packet_ms: None,
+        first_frame_ms: None,
+        stream: Default::default(),
+        picture: None,
+        fault: Some(fault),
+    };
+    (look, Goodbyes::default())
 }
 
 fn is_loopback(host: &str) -> bool {

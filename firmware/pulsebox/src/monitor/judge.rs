@@ -43,7 +43,7 @@ impl Judge {
         let alarm = &camera.alarm;
         let (verdict, detail) = match (&fault, &picture) {
             (Some(fault), _) => (fault.verdict, fault.detail.clone()),
-            (None, Some(looked)) => self.memory.judge(looked, alarm).unwrap_or((Verdict::Ok, String::new())),
+            (None, Some(looked)) => self.memory.judge(looked, alarm, at).unwrap_or((Verdict::Ok, String::new())),
             (None, None) => (Verdict::Ok, String::new()),
         };
         let (verdict, detail) = match verdict {
@@ -104,13 +104,13 @@ impl Judge {
             self.learnt = Some(now);
             return None;
         };
-        let Some(difference) = difference(&learnt, &now) else {
+        let Some(what) = difference(&learnt, &now) else {
             self.other = None;
             return None;
         };
         // The same new stream for an hour is the normal one.
         let since = match &self.other {
-            Some((other, since)) if difference_of_kind(other, &now) => *since,
+            Some((other, since)) if difference(other, &now).is_none() => *since,
             _ => {
                 self.other = Some((now, at));
                 at
@@ -120,13 +120,8 @@ impl Judge {
             (self.learnt, self.other) = (Some(now), None);
             return None;
         }
-        Some(difference)
+        Some(what)
     }
-}
-
-/// Whether `a` and `b` are one and the same kind of stream.
-fn difference_of_kind(a: &Learnt, b: &Learnt) -> bool {
-    difference(a, b).is_none()
 }
 
 fn difference(learnt: &Learnt, now: &Learnt) -> Option<String> {

@@ -1,6 +1,6 @@
-//! One look at one camera: climb the ladder, take a key frame, measure for a second, decode.
+//! One look at one camera: climb the ladder, take a key frame, measure for a moment, decode.
 //!
-//! A look never outlives its deadline. Its goodbye (TEARDOWN) may take up to [`GOODBYE`] longer and is
+//! Whatever the camera does, it cannot make a look outlive its deadline. Its goodbye (TEARDOWN) may take up to [`GOODBYE`] longer and is
 //! waited for apart, so that a report is not late because a camera is slow to part.
 
 use std::future::Future;
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -19,13 +18,15 @@ use crate::config::CameraConfig;
 use crate::picture::{self, Looked};
 
 /// Frame rate and bit rate are measured for this long from the key frame on.
-const MEASURE: Duration = Duration::from_secs(1);
+const MEASURE: Duration = Duration::from_millis(600);
 /// …or until a few frames have come, but no longer than this.
 const MEASURE_MAX: Duration = Duration::from_millis(2500);
 /// Frames that are enough to tell a rate.
-const MEASURE_FRAMES: usize = 4;
+const MEASURE_FRAMES: usize = 5;
 /// Damaged key frames that are passed over in the hope of a whole one.
 const SECOND_CHANCES: u32 = 1;
+/// The longest that decoding may take, with the wait for its turn.
+const DECODE_MAX: Duration = Duration::from_secs(30);
 /// The longest that a camera's goodbye is waited for.
 pub const GOODBYE: Duration = Duration::from_millis(1500);
 /// Pictures decoded at once: each may take tens of megabytes, and there are few cores. One a time is a
@@ -102,15 +103,7 @@ pub async fn look(target: &Target, deadline: Duration, want: Want, goodbyes: &Go
     let mut climb = Climb::start(want.on_rung);
     let mut take = Take { thumbnail: want.thumbnail, ..Take::default() };
     let end = Instant::now() + deadline;
-    let climbed = timeout_at(end, take.climb(target, &mut climb, goodbyes, end)).await;
-    let fault = match climbed {
-        Ok(Ok(())) => None,
-        Ok(Err(fault)) => Some(fault),
-        Err(_) => {
-            take.note_first_packet(&mut climb);
-            Some(climb.out_of_time())
-        }
-    };
+    let fault = take.climb(target, &mut climb, goodbyes, end).await.err();
     let ms = climb.elapsed().as_micros() as f64 / 1e3;
     let stream = take.stream();
     Look {
@@ -144,33 +137,39 @@ impl Take {
         goodbyes: &Goodbyes,
         end: Instant,
     ) -> Result<(), Fault> {
-        self.session = Some(Session::open(target, climb, goodbyes).await?);
-        let mut damaged = 0;
-        loop {
-            let key = self.key_frame(climb).await?;
+        let opened = timeout_at(end, Session::open(target, climb, goodbyes)).await;
+        self.session = Some(opened.unwrap_or_else(|_| Err(climb.out_of_time()))?);
+        let mut damage = None;
+        for chance in 0..=SECOND_CHANCES {
+            let key = match timeout_at(end, self.key_frame(climb)).await {
+                Ok(key) => key?,
+                Err(_) => {
+                    self.note_first_packet(climb);
+                    return Err(damage.unwrap_or_else(|| climb.out_of_time()));
+                }
+            };
             let arrived = key.arrived;
-            let decoding = decode(key, self.thumbnail);
-            self.measure(end).await?;
-            let (looked, done) = decoding.await.unwrap_or_else(|_| {
-                (Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")), Instant::now())
-            });
+            let thumbnail = self.thumbnail;
+            let decoding = async { Ok(decode(key, thumbnail).await) };
+            let ((), (looked, done)) = tokio::try_join!(self.measure(end), decoding)?;
             match looked {
                 Ok(looked) => {
                     climb.reached_at(Rung::Picture, done.max(arrived));
                     self.picture = Some(looked);
                     return Ok(());
                 }
-                Err(fault) if fault.verdict != Verdict::Undecodable || damaged >= SECOND_CHANCES => return Err(fault),
                 Err(fault) => {
-                    let still = self.session.as_ref().is_some_and(|s| !s.is_stream());
-                    if still {
+                    let again = chance < SECOND_CHANCES
+                        && fault.verdict == Verdict::Undecodable
+                        && self.session.as_ref().is_some_and(Session::is_stream);
+                    if !again {
                         return Err(fault);
                     }
-                    damaged += 1;
-                    climb.waiting(Verdict::Undecodable, "a picture that can be decoded");
+                    damage = Some(fault);
                 }
             }
         }
+        Err(damage.unwrap_or_else(|| climb.out_of_time()))
     }
 
     /// Reads up to a key frame.
@@ -252,14 +251,25 @@ impl Take {
     }
 }
 
-/// Decodes on a thread for it; gives when it was done.
-fn decode(key: Frame, thumbnail: bool) -> JoinHandle<(Result<Looked, Fault>, Instant)> {
-    tokio::spawn(async move {
-        let _permit = DECODING.acquire().await;
-        let looked = tokio::task::spawn_blocking(move || picture::look(&key, thumbnail)).await;
-        let looked = looked.unwrap_or_else(|_| Err(Fault::new(Verdict::Undecodable, "the decoder broke down over it")));
-        (looked, Instant::now())
-    })
+/// Decodes on a thread for it; gives when it was done. The time that a picture waits for its turn is ours
+/// and not the camera's, so it stands outside the check's deadline; a look that is dropped gives its place
+/// in the queue up.
+async fn decode(key: Frame, thumbnail: bool) -> (Result<Looked, Fault>, Instant) {
+    let decoded = timeout(DECODE_MAX, async {
+        let turn = DECODING.acquire().await;
+        tokio::task::spawn_blocking(move || {
+            let looked = picture::look(&key, thumbnail);
+            drop(turn);
+            (looked, Instant::now())
+        })
+        .await
+    });
+    let fault = |detail: String| (Err(Fault::new(Verdict::Undecodable, detail)), Instant::now());
+    match decoded.await {
+        Ok(Ok(decoded)) => decoded,
+        Ok(Err(_)) => fault("the decoder broke down over it".into()),
+        Err(_) => fault(format!("this box did not get to decode it within {} s", DECODE_MAX.as_secs())),
+    }
 }
 
 /// Frames counted by the camera's own time, so that a burst at the start does not look like a high rate.

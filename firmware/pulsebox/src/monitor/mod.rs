@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::board::{Board, Event, Incident, State};
-use self::camera::{CameraTask, Order};
+use self::camera::CameraTask;
 use self::lanes::Lanes;
 use self::look::Eye;
 use self::standing::IncidentIds;
@@ -30,6 +30,9 @@ use crate::config::{CameraConfig, Config};
 
 /// Orders waiting to be carried out; more are refused.
 const ORDERS_WAITING: usize = 256;
+
+/// A camera whose task broke down is watched again after this long.
+const RESTART: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Tells whether the box itself has a network.
 pub trait Link: Send + Sync + 'static {
@@ -87,11 +90,13 @@ pub struct Monitor {
     /// Incidents that were open when the box last ran, by camera.
     resumed: BTreeMap<String, Incident>,
     orders: mpsc::Receiver<(String, Ask)>,
+    /// Cameras whose task broke down.
+    broken: (mpsc::Sender<String>, mpsc::Receiver<String>),
 }
 
 struct Watched {
     config: watch::Sender<Arc<CameraConfig>>,
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Ask>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -109,6 +114,7 @@ impl Monitor {
             cameras: BTreeMap::new(),
             resumed: open_incidents.into_iter().map(|i| (i.camera.clone(), i)).collect(),
             orders,
+            broken: mpsc::channel(ORDERS_WAITING),
         };
         (monitor, Orders(to_monitor))
     }
@@ -128,10 +134,19 @@ impl Monitor {
                     let now = config.borrow_and_update().clone();
                     self.follow(&now).await;
                 }
+                Some(id) = self.broken.1.recv() => {
+                    // Not at once, lest what breaks it at the start keeps the box busy.
+                    tokio::time::sleep(RESTART).await;
+                    if let Some(broken) = self.cameras.remove(&id) {
+                        let camera = broken.config.borrow().clone();
+                        let watched = self.start(0, &camera);
+                        self.cameras.insert(id, watched);
+                    }
+                }
                 Some((id, ask)) = self.orders.recv() => {
                     if let Some(camera) = self.cameras.get(&id) {
                         // A camera with a full queue has been asked the same already.
-                        let _ = camera.orders.try_send(Order::Ask(ask));
+                        let _ = camera.orders.try_send(ask);
                     }
                 }
             }
@@ -157,7 +172,7 @@ impl Monitor {
             if let Some(Watched { config, stop, task, .. }) = self.cameras.remove(&id) {
                 drop(config); // tells the task that this is for good
                 stop.cancel();
-                let _ = task.await;
+                let _ = task.await; // at once: it waits for no camera
             }
             self.means.board.change(|snapshot| drop(snapshot.cameras.remove(&id)), []);
         }
@@ -210,7 +225,7 @@ impl Monitor {
             place,
             (self.resumed.remove(&camera.id), self.ids.clone()),
         );
-        Watched { config, orders, stop, task: tokio::spawn(task.run()) }
+        Watched { config, orders, stop, task: tokio::spawn(task.run(self.broken.0.clone())) }
     }
 }
 

@@ -22,10 +22,9 @@ pub fn standstill(snapshot: &Snapshot, now: Timestamp) -> Option<String> {
         return None;
     }
     let silent = snapshot.last_check.elapsed();
-    let due = snapshot
-        .cameras
-        .values()
-        .filter(|camera| camera.state != State::Paused && camera.next_check.is_none_or(|next_check| next_check <= now));
+    let due = snapshot.cameras.values().filter(|camera| {
+        camera.state != State::Paused && camera.next_check.is_some_and(|next_check| next_check <= now)
+    });
     let heartbeat = due.map(|camera| camera.heartbeat_seconds).min()?;
     let limit = (Duration::from_secs(heartbeat) * HEARTBEATS).saturating_add(CHECK_MAX);
     (silent > limit)

@@ -95,12 +95,14 @@ impl Standing {
             Severity::Warning => {
                 self.remember_first(self.warnings == 0, report);
                 (self.failures, self.warnings) = (0, self.warnings.saturating_add(1));
-                // A living picture ends `down` at once; a passing warning does not end `up`.
-                let from = if self.state == State::Up { self.first_bad_at(report) } else { report.at };
-                if self.state != State::Up || self.warnings >= alarm.failures {
-                    self.go(camera, State::Degraded, from)
+                // A living picture ends `down` at once; a passing warning neither ends `up` nor hinders it.
+                let ends_down = matches!(self.state, State::Down | State::Degraded);
+                if self.warnings >= alarm.failures && !ends_down {
+                    self.go(camera, State::Degraded, self.first_bad_at(report))
+                } else if ends_down {
+                    self.go(camera, State::Degraded, report.at)
                 } else {
-                    Step::default()
+                    self.go(camera, State::Up, report.at)
                 }
             }
             Severity::Fault => {

@@ -18,12 +18,14 @@ use std::sync::{Mutex, PoisonError};
 use openh264::decoder::{DecodedYUV, Decoder};
 use openh264::formats::YUVSource;
 
-use super::{Looked, Plane, Planes, Structure, admit_size, annexb, decoded, undecodable, unsupported};
+use super::{Looked, Plane, Planes, Structure, admit_size, annexb, decoded, undecodable};
 use crate::camera::Fault;
 
-/// The most memory that the decoder may take for reference pictures, bytes. A parameter set can ask
-/// for 18 pictures of 54 MB; the standard's own limits (table A-1) stay below this up to level 5.2.
-const MAX_REFERENCES: u64 = 256 << 20;
+/// The most memory that the decoder may take for reference pictures, bytes: 4K with four of them. A
+/// parameter set can ask for 18 pictures of 54 MB, and the box has 512 MB in all.
+const MAX_REFERENCES: u64 = 96 << 20;
+/// The most macroblocks that openh264 takes (its MAX_MBS_PER_FRAME, level 5.1 of table A-1): 9.4 MP.
+const MAX_MACROBLOCKS: u64 = 36_864;
 
 /// The decoder is kept only up to this picture size, pixels: it holds about 15 bytes a pixel.
 const KEEP_PIXELS: u32 = 1 << 20;
@@ -48,16 +50,11 @@ pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
     if !slices(data).any(|_| true) {
         return Err(undecodable("the H.264 key frame holds parameter sets and no slice"));
     }
-    if !decodable(&sps) {
+    let references = (u64::from(sps.max_num_ref_frames) + 2) * u64::from(width) * u64::from(height) * 3 / 2;
+    let macroblocks = u64::from(width.div_ceil(16)) * u64::from(height.div_ceil(16));
+    if !decodable(&sps) || references > MAX_REFERENCES || macroblocks > MAX_MACROBLOCKS {
         let print = annexb::print(slices(data));
         return Ok(Looked::Structure(Structure { width, height, profile: Some(profile(&sps)), print }));
-    }
-    let references = (u64::from(sps.max_num_ref_frames) + 2) * u64::from(width) * u64::from(height) * 3 / 2;
-    if references > MAX_REFERENCES {
-        return Err(unsupported(format!(
-            "the H.264 stream wants {} reference pictures of {width}×{height}, more memory than a small box has",
-            sps.max_num_ref_frames
-        )));
     }
     decode(data, &sps, want_thumbnail)
 }

@@ -1,5 +1,9 @@
 //! Judges what was seen over the checks of one camera: black, frozen, covered, in this order.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::looks::{Comparison, Counts, Fingerprint};
 use super::{Decoded, Looked, Looks};
 use crate::camera::Verdict;
@@ -29,6 +33,8 @@ pub struct Memory {
 #[derive(Debug)]
 struct Streak {
     first: First,
+    /// When the first was seen.
+    since: Timestamp,
     /// Pictures that were the same, the first with them.
     checks: u32,
     /// Pictures since that could not be compared with it.
@@ -49,9 +55,10 @@ impl Memory {
     /// Judges one look: the first of black, frozen and covered that holds, with a detail for a person
     /// that gives the numbers. None for a living picture. Call it once a check; pictures of different
     /// sizes are never the same picture.
-    pub fn judge(&mut self, looked: &Looked, alarm: &Alarm) -> Option<(Verdict, String)> {
+    /// `at` is the time of the check.
+    pub fn judge(&mut self, looked: &Looked, alarm: &Alarm, at: Timestamp) -> Option<(Verdict, String)> {
         // Frozen is counted at every check, also while another verdict is given.
-        let frozen = self.frozen(looked, alarm);
+        let frozen = self.frozen(looked, alarm, at);
         let Looked::Decoded(Decoded { looks, .. }) = looked else { return frozen };
         black(looks, alarm).or(frozen).or_else(|| covered(looks, alarm))
     }
@@ -61,7 +68,7 @@ impl Memory {
         self.streak = None;
     }
 
-    fn frozen(&mut self, looked: &Looked, alarm: &Alarm) -> Option<(Verdict, String)> {
+    fn frozen(&mut self, looked: &Looked, alarm: &Alarm, at: Timestamp) -> Option<(Verdict, String)> {
         if alarm.frozen_checks == 0 {
             self.forget();
             return None;
@@ -74,10 +81,12 @@ impl Memory {
                 streak.incomparable = 0;
             }
             (Some(streak), Likeness::Incomparable) if streak.incomparable < INCOMPARABLE => streak.incomparable += 1,
-            (streak, _) => *streak = Some(Streak::begin(looked)),
+            (streak, _) => *streak = Some(Streak::begin(looked, at)),
         }
         let streak = self.streak.as_ref().filter(|streak| streak.checks >= alarm.frozen_checks)?;
-        Some((Verdict::Frozen, streak.detail()))
+        // Quick re-checks, and a still that is renewed each minute, show the same picture in good health.
+        let lasted = Duration::try_from(at.duration_since(streak.since)).unwrap_or_default();
+        (lasted >= alarm.frozen_for).then(|| (Verdict::Frozen, streak.detail(lasted)))
     }
 }
 
@@ -92,20 +101,23 @@ enum Likeness {
 }
 
 impl Streak {
-    fn begin(looked: &Looked) -> Self {
+    fn begin(looked: &Looked, since: Timestamp) -> Self {
         let first = match looked {
             Looked::Decoded(decoded) => First::Picture(decoded.looks.print().clone()),
             Looked::Structure(structure) => First::Print(structure.print),
         };
-        Self { first, checks: 1, incomparable: 0, percent: 0.0 }
+        Self { first, since, checks: 1, incomparable: 0, percent: 0.0 }
     }
 
-    fn detail(&self) -> String {
+    fn detail(&self, lasted: Duration) -> String {
         let Self { checks, percent, .. } = self;
         if *percent == 0.0 {
-            format!("the same picture at {checks} checks")
+            format!("the same picture at {checks} checks over {} s", lasted.as_secs())
         } else {
-            format!("the same picture at {checks} checks; {percent:.1} % of it changes at most")
+            format!(
+                "the same picture at {checks} checks over {} s; {percent:.1} % of it changes at most",
+                lasted.as_secs()
+            )
         }
     }
 }

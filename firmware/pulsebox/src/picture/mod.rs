@@ -29,7 +29,8 @@ pub use looks::Looks;
 
 /// The widest and the highest picture that is looked at, pixels.
 pub const MAX_SIDE: u32 = 8192;
-/// The largest picture that is looked at, pixels: 36 MP holds 8K (7680×4320).
+/// The largest picture that is looked at, pixels: 36 MP holds 8K (7680×4320). Above 9.4 MP H.264 is
+/// proved by its structure alone, and JPEG above 16 MP (8 MP where it is progressive).
 pub const MAX_PIXELS: u32 = 36_000_000;
 /// The most bytes that one encoded key frame may have: 16 MB.
 pub const MAX_ENCODED: usize = 16 << 20;

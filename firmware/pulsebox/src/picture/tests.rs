@@ -290,12 +290,14 @@ fn describe_tells_profile_and_size_without_decoding() {
     assert_eq!(told(&frame(Codec::H264, &b"nonsense"[..])), (Some(Codec::H264), None, None));
 }
 
-/// The verdicts of one camera that sends these frames, one a check.
+/// The verdicts of one camera that sends these frames, one a check, a minute apart.
 fn judged(frames: impl IntoIterator<Item = Frame>, alarm: &Alarm) -> Vec<Option<Verdict>> {
     let mut memory = Memory::default();
+    let mut at = jiff::Timestamp::UNIX_EPOCH;
     let mut verdict = |frame: Frame| {
         let looked = look(&frame, false).expect("a picture");
-        memory.judge(&looked, alarm).map(|(verdict, detail)| {
+        at += jiff::SignedDuration::from_mins(1);
+        memory.judge(&looked, alarm, at).map(|(verdict, detail)| {
             assert!(detail.len() > 20 && detail.contains(char::is_numeric), "{detail}");
             verdict
         })
@@ -435,10 +437,24 @@ mod judging {
     fn what_was_forgotten_does_not_count() {
         let looked = look(&yard().h264(28), false).expect("a picture");
         let (mut memory, alarm) = (Memory::default(), Alarm::default());
-        assert_eq!(memory.judge(&looked, &alarm), None);
-        assert_eq!(memory.judge(&looked, &alarm), None);
+        let at = |minutes| jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minutes);
+        assert_eq!(memory.judge(&looked, &alarm, at(0)), None);
+        assert_eq!(memory.judge(&looked, &alarm, at(1)), None);
         memory.forget();
-        assert_eq!(memory.judge(&looked, &alarm), None);
+        assert_eq!(memory.judge(&looked, &alarm, at(2)), None);
+    }
+
+    #[test]
+    fn a_still_that_is_renewed_once_a_minute_is_not_frozen_and_one_that_stays_is() {
+        let looked = look(&yard().h264(28), false).expect("a picture");
+        let (mut memory, alarm) = (Memory::default(), Alarm::default());
+        let at = |seconds| jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seconds);
+        for second in [0, 5, 10, 30, 59, 119] {
+            assert_eq!(memory.judge(&looked, &alarm, at(second)), None, "{second} s");
+        }
+        let (verdict, detail) = memory.judge(&looked, &alarm, at(120)).expect("frozen");
+        assert_eq!(verdict, Verdict::Frozen);
+        assert!(detail.contains("7 checks over 120 s"), "{detail}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use pulsebox::camera::{CameraUrl, Goodbyes, Target, Transport};
 use pulsebox::clock::Clock;
-use pulsebox::config::CameraConfig;
+use pulsebox::config::{Alarm, CameraConfig, Expect};
 use pulsebox::monitor::board::Report;
 use pulsebox::monitor::judge::Judge;
 use pulsebox::monitor::look::{GOODBYE, Want, look};
@@ -26,27 +26,39 @@ pub fn target(camera: &Camera) -> Target {
 }
 
 /// Checks a camera `n` times in a row with one memory, and gives the last report. The camera's mood
-/// becomes `later` after the first check.
-pub async fn checks(camera: &Camera, target: Target, n: usize, later: Option<Mood>, deadline: Duration) -> Report {
+/// becomes `later` after the first check. With it, the longest time that a look took, by the caller's clock.
+pub async fn checks(
+    camera: &Camera,
+    n: usize,
+    later: Option<Mood>,
+    min_fps: Option<f32>,
+    deadline: Duration,
+) -> (Report, Duration) {
+    let target = target(camera);
     let config = CameraConfig {
         transport: target.transport,
         tls_insecure: target.tls_insecure,
+        // The checks follow one another at once here, and a frozen picture is told from its count alone.
+        alarm: Alarm { frozen_for: Duration::ZERO, ..Alarm::default() },
+        expect: Expect { min_fps, ..Expect::default() },
         ..CameraConfig::new("cam", target.url.clone())
     };
     let mut judge = Judge::default();
-    let mut last = None;
+    let (mut last, mut longest) = (None, Duration::ZERO);
     for check in 0..n {
         if let (1, Some(mood)) = (check, later) {
             camera.set_mood(mood).await;
         }
         let goodbyes = Goodbyes::default();
+        let started = std::time::Instant::now();
         let looked =
             look(&target, deadline, Want { at: Clock::system().now(), thumbnail: true, on_rung: None }, &goodbyes)
                 .await;
+        longest = longest.max(started.elapsed());
         goodbyes.wait(GOODBYE).await;
         last = Some(judge.report(looked, &config).0);
     }
-    last.unwrap()
+    (last.unwrap(), longest)
 }
 
 /// Runs all, few at once, and gives the results in their order.
