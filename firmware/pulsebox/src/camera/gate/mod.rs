@@ -175,7 +175,7 @@ impl Passage {
                     let packet = self.asked.split_to(4 + length);
                     // Over UDP the camera expects none here.
                     if self.udp.is_none() {
-                        self.to_camera(&packet).await?;
+                        self.tell_camera(&packet).await?;
                     }
                 }
                 Unit::Message { head, body } => {
@@ -186,7 +186,7 @@ impl Passage {
                         Some(udp) => self.dialogue.ask(&udp.asked(&head), body)?,
                         None => self.dialogue.ask(&head, body)?,
                     };
-                    self.to_camera(&request).await?;
+                    self.tell_camera(&request).await?;
                 }
             }
         }
@@ -198,7 +198,7 @@ impl Passage {
             let (packets, message) = self.whole()?;
             // Packets in a row go in one write.
             let packets = self.said.split_to(packets);
-            self.to_library(&packets).await?;
+            self.tell_library(&packets).await?;
             let Some((head, body)) = message else { return Ok(()) };
             let head = self.said.split_to(head);
             let body = self.said.split_to(body);
@@ -208,10 +208,10 @@ impl Passage {
                         Some(udp) => udp.answered(head).await,
                         None => head,
                     };
-                    self.to_library(head.as_bytes()).await?;
-                    self.to_library(&body).await?;
+                    self.tell_library(head.as_bytes()).await?;
+                    self.tell_library(&body).await?;
                 }
-                Heard::Again(request) => self.to_camera(&request).await?,
+                Heard::Again(request) => self.tell_camera(&request).await?,
                 Heard::Own => {}
             }
         }
@@ -245,21 +245,21 @@ impl Passage {
             }
             let Ok(length) = u16::try_from(packet.len()) else { continue };
             let [high, low] = length.to_be_bytes();
-            self.to_library(&[b'$', channel.wrapping_add(offset), high, low]).await?;
-            self.to_library(&packet).await?;
+            self.tell_library(&[b'$', channel.wrapping_add(offset), high, low]).await?;
+            self.tell_library(&packet).await?;
         }
         Ok(())
     }
 
     /// Waits as long as the library does not read: it is ours, and ends with its session.
-    async fn to_library(&mut self, bytes: &[u8]) -> Result<(), End> {
+    async fn tell_library(&mut self, bytes: &[u8]) -> Result<(), End> {
         if self.is_library_gone {
             return Ok(());
         }
         self.library.write_all(bytes).await.map_err(|_| End::Library)
     }
 
-    async fn to_camera(&mut self, bytes: &[u8]) -> Result<(), End> {
+    async fn tell_camera(&mut self, bytes: &[u8]) -> Result<(), End> {
         let camera = &mut self.camera;
         let written = timeout(TAKE, async {
             camera.write_all(bytes).await?;
@@ -289,7 +289,7 @@ impl Passage {
         // What comes from here on is not read any more, so the answer shows as the end of the connection.
         let goodbye = if is_garbled { self.dialogue.goodbye().ok().flatten() } else { None };
         if let Some(goodbye) = &goodbye {
-            let _ = self.to_camera(goodbye).await;
+            let _ = self.tell_camera(goodbye).await;
         }
         let _ = self.camera.shutdown().await;
         if goodbye.is_some() {
@@ -303,7 +303,7 @@ impl Passage {
         loop {
             self.inward().await?;
             if let Some(goodbye) = self.dialogue.goodbye()? {
-                self.to_camera(&goodbye).await?;
+                self.tell_camera(&goodbye).await?;
             }
             // A SETUP that is still to be answered may open a session yet.
             if !self.dialogue.is_unsettled() {
