@@ -34,8 +34,10 @@ async fn parameter_sets_that_stand_only_in_the_description_are_enough() {
 async fn basic_and_digest_admit_the_right_password_and_name_the_wrong_one_auth() {
     for method in ["basic", "digest"] {
         let server = Server::start(&["--auth", method, "--user", "gate", "--password", "s3cret/ä"]).await;
-        // As a URL must write it.
-        check(&server.url("gate:s3cret%2F%C3%A4@"), &[]).await.assert_living("h264");
+        for way in ["tcp", "udp"] {
+            // As a URL must write it.
+            check(&server.url("gate:s3cret%2F%C3%A4@"), &["--transport", way]).await.assert_living("h264");
+        }
         for login in ["gate:wr0ngword@", "nobody:s3cret%2F%C3%A4@", ""] {
             let answer = check(&server.url(login), &[]).await;
             assert_eq!(answer.verdict(), "auth", "{method}, {login}: {}", answer.message());
@@ -101,7 +103,8 @@ async fn a_wrong_path_is_not_found() {
 
 #[tokio::test]
 async fn joining_a_ten_second_gop_waits_for_the_key_frame_or_says_that_none_came() {
-    // Somebody watches already, and six seconds of the GOP have passed.
+    // Somebody watches already, and six seconds of the GOP have passed. GStreamer keys shared streams by port
+    // and path: a request that named another port than the viewer's would start a stream of its own.
     let server = Server::start(&["--gop", "10", "--watched-frames", "60"]).await;
     let hasty = check(&server.url(""), &["--timeout", "1.5"]).await;
     assert_eq!(hasty.verdict(), "no_keyframe", "{}", hasty.message());

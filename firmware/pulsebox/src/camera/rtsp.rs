@@ -9,14 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use retina::client::{
-    Credentials, Demuxed, Described, InitialSequenceNumberPolicy, InitialTimestampPolicy, PlayOptions, SessionOptions,
-    SetupOptions, TcpTransportOptions, Transport as Interleaved, UnassignedChannelDataPolicy,
+    Demuxed, Described, InitialSequenceNumberPolicy, InitialTimestampPolicy, PlayOptions, SessionOptions, SetupOptions,
+    TcpTransportOptions, TeardownPolicy, Transport as Interleaved, UnassignedChannelDataPolicy,
 };
 use retina::codec::{CodecItem, FrameFormat};
 use tokio::time::Instant;
 
 use super::dial::{Place, dial};
-use super::gate::{Gate, Meter};
+use super::gate::{Gate, Meter, USER_AGENT};
 use super::{Climb, Codec, Fault, Frame, Goodbyes, Rung, Target, Transport, Verdict};
 
 /// A playing RTSP session.
@@ -35,14 +35,13 @@ impl RtspSession {
         let line = dial(Place { host: url.host(), port: url.port(), tls }, climb).await?;
         climb.waiting(Verdict::Timeout, "the answer to DESCRIBE");
         let meter = Arc::new(Meter::default());
-        let gate = Gate::open(line, target.transport, meter.clone()).await?;
+        let gate = Gate::open(line, target, meter.clone()).await?;
         let at_gate = ::url::Url::parse(&format!("rtsp://{}{}", gate.address, url.path_and_query()))
             .map_err(|e| Fault::new(Verdict::Protocol, format!("the path is not to be asked for: {e}")))?;
         goodbyes.spawn(gate.run());
 
         let refused = |e: retina::Error| fault(&e, &meter, target);
-        let mut session =
-            retina::client::Session::<Described>::describe(at_gate, options(target)).await.map_err(refused)?;
+        let mut session = retina::client::Session::<Described>::describe(at_gate, options()).await.map_err(refused)?;
         climb.reached(Rung::Describe);
         climb.waiting(Verdict::Timeout, "the answer to SETUP");
         let (track, codec) = video_track(&session)?;
@@ -93,12 +92,11 @@ impl RtspSession {
     }
 }
 
-fn options(target: &Target) -> SessionOptions {
-    let credentials =
-        target.url.credentials().map(|c| Credentials { username: c.username.clone(), password: c.password.clone() });
+/// The gate signs requests in and says goodbye: the library has no password, and never dials the camera.
+fn options() -> SessionOptions {
     SessionOptions::default()
-        .creds(credentials)
-        .user_agent(concat!("Pulsebox/", env!("CARGO_PKG_VERSION")).to_owned())
+        .user_agent(USER_AGENT.to_owned())
+        .teardown(TeardownPolicy::Never)
         .unassigned_channel_data(UnassignedChannelDataPolicy::Ignore)
 }
 

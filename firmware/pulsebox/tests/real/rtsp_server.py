@@ -75,18 +75,8 @@ def keep_rhythm(_factory, media):
     source.add_probe(Gst.PadProbeType.QUERY_UPSTREAM, on_query)
 
 
-class OneStream(GstRtspServer.RTSPMediaFactory):
-    """One encoder for all clients, by whatever host and port they call it, as in a camera.
-
-    GStreamer's own key holds the port in the request's URI, and Pulsebox's requests name its gate's.
-    """
-
-    def do_gen_key(self, url):
-        return url.abspath
-
-
 def factory(args):
-    media = OneStream()
+    media = GstRtspServer.RTSPMediaFactory()
     media.set_launch(launch_line(args))
     media.set_shared(True)  # later clients join the running stream, in the middle of a GOP, as with a camera
     media.set_protocols(PROTOCOLS[args.protocols])
