@@ -229,7 +229,7 @@ impl Passage {
                     packets = start + length;
                     // Odd channels carry RTCP.
                     if channel % 2 == 0 {
-                        self.rtp.count(&self.said[start..packets], &self.meter)?;
+                        self.rtp.count(channel, &self.said[start..packets], &self.meter)?;
                     }
                 }
                 Unit::Message { head, body } => return Ok((packets, Some((head, body)))),
@@ -241,7 +241,7 @@ impl Passage {
         let channel = self.udp.as_ref().map_or(0, UdpPair::channel);
         for (offset, packet) in packets {
             if offset == 0 {
-                self.rtp.count(&packet, &self.meter)?;
+                self.rtp.count(channel, &packet, &self.meter)?;
             }
             let Ok(length) = u16::try_from(packet.len()) else { continue };
             let [high, low] = length.to_be_bytes();

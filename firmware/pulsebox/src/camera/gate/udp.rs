@@ -9,6 +9,9 @@ use tokio::time::sleep_until;
 use super::message::{header, parameter, request_line, with_replaced};
 use super::reorder::Reorder;
 
+/// Bytes asked of the kernel for packets that wait: the largest key frame of a 4 MP camera, twice over.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
 /// Two UDP sockets, RTP on an even port and RTCP on the next (RFC 3550, section 11).
 pub(super) struct UdpPair {
     /// The `interleaved=` that the library asked for.
@@ -33,6 +36,8 @@ impl UdpPair {
             }
             match UdpSocket::bind((local, port + 1)).await {
                 Ok(rtcp) => {
+                    // A key frame comes as one burst; as much as the system allows, and never a failure.
+                    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&rtp, RECEIVE_BUFFER);
                     let buffer = Box::new([0; 65_535]);
                     return Ok(Self { channels: None, port, rtp, rtcp, peer, order: Reorder::default(), buffer });
                 }
