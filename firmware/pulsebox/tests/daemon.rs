@@ -307,7 +307,12 @@ async fn is_permitted(words: &[&str]) -> bool {
     command.args(&words[1..]);
     let permitted = output(command, PATIENCE).await.0 == Some(0);
     if !permitted {
-        eprintln!("not tested here, for lack of rights: {}", words.join(" "));
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI must be able to run {}: a skipped test proves nothing",
+            words.join(" ")
+        );
+        eprintln!("SKIPPED for lack of rights: {}", words.join(" "));
     }
     permitted
 }

@@ -107,7 +107,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut last = JoinSet::new();
     last.spawn(history.clone().run(board.clone(), stop_last.clone()));
     let mut rooms = JoinSet::new();
-    rooms.spawn(monitor.run(store.watch(), stop.clone()));
+    let mut watching = tokio::spawn(monitor.run(store.watch(), stop.clone()));
     rooms.spawn(web.serve_on(listener, stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
@@ -120,21 +120,36 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     service::ready();
     log::info!("watching {} cameras; the page is at http://{address}/", config.cameras.len());
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    // A part that ends by itself has broken down. Half a Pulsebox is not to be trusted: systemd starts it anew.
+    let broken = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = &mut watching => Some(("the monitor", ended)),
+        Some(ended) = rooms.join_next() => Some(("a part of the daemon", ended)),
+        Some(ended) = last.join_next() => Some(("the history", ended)),
+    };
+    let is_monitor_there = !matches!(broken, Some(("the monitor", _)));
     service::stopping();
     let ended = timeout(STOP, async {
         stop.cancel();
-        tokio::join!(drain(&mut rooms), eye.close());
-        stop_last.cancel();
-        drain(&mut last).await;
+        // The history waits for the monitor's last word, and for no camera's goodbye.
+        let remembering = async {
+            if is_monitor_there {
+                let _ = watching.await;
+            }
+            stop_last.cancel();
+            drain(&mut last).await;
+        };
+        tokio::join!(remembering, drain(&mut rooms), eye.close());
     });
     if ended.await.is_err() {
         log::warn!("not everything ended within {} ms", STOP.as_millis());
     }
-    Ok(())
+    match broken {
+        None => Ok(()),
+        Some((part, Ok(()))) => Err(format!("{part} ended by itself; report this with the log before it")),
+        Some((part, Err(e))) => Err(format!("{part} broke down ({e}); report this with the log before it")),
+    }
 }
 
 async fn drain(rooms: &mut JoinSet<()>) {

@@ -27,12 +27,27 @@ impl Default for Interfaces {
 }
 
 impl Interfaces {
-    /// Names of the interfaces with a carrier, loopback apart (`/sys/class/net/*/carrier`, kernel
-    /// Documentation/ABI/testing/sysfs-class-net).
+    /// Names of the interfaces with a carrier (`/sys/class/net/*/carrier`, kernel
+    /// Documentation/ABI/testing/sysfs-class-net) that lead out of the box. Bridges of containers and tunnels
+    /// are up whatever the cable does, so only hardware counts (`device`), or what stands on it (`lower_*`);
+    /// where there is no hardware at all, as in a container, every interface does.
     fn with_carrier(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(&self.sys) else { return Vec::new() };
         let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
-        names.filter(|name| name != "lo" && is_one(&self.sys.join(name).join("carrier"))).collect()
+        let (real, made): (Vec<_>, Vec<_>) = names.filter(|name| name != "lo").partition(|name| self.is_hardware(name));
+        let count = if real.is_empty() { made } else { real };
+        count.into_iter().filter(|name| is_one(&self.sys.join(name).join("carrier"))).collect()
+    }
+
+    fn is_hardware(&self, name: &str) -> bool {
+        let folder = self.sys.join(name);
+        let stands_on_hardware = || {
+            let lower = fs::read_dir(&folder).into_iter().flatten().flatten();
+            lower
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("lower_"))
+                .any(|entry| entry.path().join("device").exists())
+        };
+        folder.join("device").exists() || stands_on_hardware()
     }
 
     /// Whether an interface has an IPv4 route of its own (every address brings one) or an IPv6 address
@@ -45,7 +60,13 @@ impl Interfaces {
             let mut words = line.split_ascii_whitespace();
             words.nth(3) == Some("00") && words.nth(1) == Some(name)
         };
-        v4.lines().any(|line| line.split_ascii_whitespace().next() == Some(name)) || v6.lines().any(global)
+        // route: interface, destination as a little-endian word. 169.254/16 is what an interface gives itself
+        // when nobody answers (RFC 3927).
+        let routed = |line: &str| {
+            let mut words = line.split_ascii_whitespace();
+            words.next() == Some(name) && words.next().is_some_and(|to| !to.ends_with("FEA9"))
+        };
+        v4.lines().any(routed) || v6.lines().any(global)
     }
 }
 
@@ -104,5 +125,26 @@ mod tests {
             let (_dir, interfaces) = interfaces(carrier, route, inet6);
             assert_eq!(interfaces.is_up(), up, "{carrier} {route:?} {inet6:?}");
         }
+    }
+
+    #[test]
+    fn an_address_that_the_box_gave_itself_is_none() {
+        let (_dir, interfaces) = interfaces("1", "eth0\t0000FEA9\t00000000\n", "");
+        assert!(!interfaces.is_up());
+    }
+
+    #[test]
+    fn a_bridge_of_containers_does_not_hide_that_the_cable_is_out() {
+        let route = "eth0\t0001A8C0\t00000000\ndocker0\t000011AC\t00000000\n";
+        let (_dir, interfaces) = interfaces("0", route, "");
+        let docker = interfaces.sys.join("docker0");
+        fs::create_dir_all(&docker).unwrap();
+        fs::write(docker.join("carrier"), "1").unwrap();
+        assert!(interfaces.is_up(), "without any hardware, as in a container, the bridge is all there is");
+        fs::create_dir_all(interfaces.sys.join("eth0/device")).unwrap();
+        assert!(!interfaces.is_up());
+        // A bridge over the cable is as good as the cable.
+        fs::create_dir_all(docker.join("lower_eth0/device")).unwrap();
+        assert!(interfaces.is_up());
     }
 }

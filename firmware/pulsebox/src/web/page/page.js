@@ -325,11 +325,15 @@ let everything = false;
 let timer = null;
 let busy = false;
 
-/** Asks for one camera (or all, without an id) soon; calls in between are one. */
-function want(id) {
+/**
+ * Asks for one camera (or all, without an id) soon; calls in between are one. A page in the background follows
+ * only what changes its title and icon, and asks for all when it is looked at again.
+ */
+function want(id, changesState = true) {
+  if (document.hidden && !changesState) return;
   if (id) pending.add(id);
   else everything = true;
-  if (!timer && !busy && !document.hidden) timer = setTimeout(refresh, 150);
+  if (!timer && !busy) timer = setTimeout(refresh, document.hidden ? 1000 : 150);
 }
 
 async function refresh() {
@@ -351,7 +355,7 @@ async function refresh() {
     wait = 3000;
   }
   busy = false;
-  if ((pending.size || everything) && !document.hidden) timer = setTimeout(refresh, wait);
+  if (pending.size || everything) timer = setTimeout(refresh, wait);
 }
 
 async function refreshAll() {
@@ -380,7 +384,7 @@ function follow() {
     want(); // whatever happened between the last look and this stream
   });
   source.addEventListener("error", lose);
-  on("check", ({ camera }) => want(camera));
+  on("check", ({ camera }) => want(camera, false));
   on("state", ({ camera }) => want(camera));
   on("incident", ({ camera }) => want(camera));
   on("cameras", () => want());
