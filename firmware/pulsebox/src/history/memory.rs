@@ -4,7 +4,7 @@
 //! [`CHECKS_KEPT`] checks, [`STATES_KEPT`] state changes and [`INCIDENTS_KEPT`] incidents; beyond that
 //! the oldest go, and their number is told. That is a day and a half of ten cameras without a disk.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -80,6 +80,14 @@ pub(super) struct Memory {
     floor: Option<i64>,
     /// Provisional runs of this process that have ended, for re-stamping.
     pub untrusted: Vec<Run>,
+    /// Incidents that an earlier process left open, by id: when they began, Unix ms.
+    carried: BTreeMap<i64, i64>,
+    /// Those of them of which the board has said nothing yet.
+    unheard: BTreeSet<i64>,
+    /// When the last run before this process ended, Unix ms: the end of incidents nobody takes up again.
+    carried_end: i64,
+    /// The board is listened to: what it does not know now was not handed to the monitor.
+    pub listens: bool,
     pending: Batch,
     /// What a writer has in hand; readers still see it.
     writing: Option<Arc<Batch>>,
@@ -99,6 +107,10 @@ impl Memory {
             timeline,
             floor: None,
             untrusted: Vec::new(),
+            carried: BTreeMap::new(),
+            unheard: BTreeSet::new(),
+            carried_end: i64::MIN,
+            listens: false,
             pending: Batch::default(),
             writing: None,
             live: HashMap::new(),
@@ -110,7 +122,7 @@ impl Memory {
     }
 
     /// Takes an event in; true where it must be on the disk at once.
-    pub fn take_in(&mut self, event: &Event, snapshot: impl FnOnce() -> Snapshot) -> bool {
+    pub fn take_in(&mut self, event: &Event, snapshot: impl Fn() -> Snapshot) -> bool {
         self.follow_clock();
         match event {
             Event::Checked { camera, report, state } => self.checked(camera, report, *state),
@@ -122,7 +134,7 @@ impl Memory {
             Event::CamerasChanged => self.cameras_changed(&snapshot()),
             Event::HostChanged => {}
         }
-        false
+        !self.unheard.is_empty() && self.end_unclaimed(&snapshot())
     }
 
     /// Brings cameras, states and open incidents in line with the board: at the start, and after events
@@ -138,8 +150,11 @@ impl Memory {
         }
         let on_board: BTreeMap<i64, _> =
             snapshot.cameras.values().filter_map(|c| c.incident.clone()).map(|i| (i.id, i)).collect();
+        self.end_unclaimed(snapshot);
         let now = self.timeline.now();
-        let ended: Vec<Incident> = self.open.values().filter(|i| !on_board.contains_key(&i.id)).cloned().collect();
+        // Those whose camera is not on the board yet are the monitor's still.
+        let is_over = |i: &&Incident| !on_board.contains_key(&i.id) && !self.unheard.contains(&i.id);
+        let ended: Vec<Incident> = self.open.values().filter(is_over).cloned().collect();
         for mut incident in ended {
             // Its end was missed; the camera's state since then tells when, or now at the latest.
             let since = self.live.get(incident.camera.as_str()).and_then(|l| l.state).map_or(now, |s| s.1);
@@ -189,9 +204,60 @@ impl Memory {
         let mut incident = incident.clone();
         match self.open.get(&incident.id) {
             Some(open) => incident.from = open.from, // may have been re-stamped
-            None => incident.from = time(incident.from.as_millisecond().saturating_add(self.timeline.shift())),
+            None => {
+                // Its begin may be by the clock before it was set, which says nothing now.
+                let carried = self.carried.get(&incident.id).copied();
+                incident.from = time(carried.unwrap_or_else(|| self.timeline.stamp(incident.from)));
+            }
         }
+        self.unheard.remove(&incident.id);
         incident.to = incident.to.map(|to| time(self.timeline.stamp(to)).max(incident.from));
+        self.keep_incident(incident);
+    }
+
+    /// Takes over what the file holds open: `ended`, Unix ms, is when its last run before this process did.
+    /// Once the board is listened to, only what it knows goes on: the rest was not handed to the monitor,
+    /// which would never close it.
+    pub fn carry_over(&mut self, open_in_file: Vec<Incident>, ended: i64) {
+        self.carried_end = self.carried_end.max(ended);
+        for incident in open_in_file {
+            let ours = self.open.contains_key(&incident.id)
+                || self.unwritten().any(|batch| batch.incidents.iter().any(|waiting| waiting.id == incident.id));
+            if ours {
+                continue;
+            }
+            if self.listens {
+                self.end_at_cut(incident);
+                continue;
+            }
+            self.carried.insert(incident.id, incident.from.as_millisecond());
+            self.unheard.insert(incident.id);
+            self.open.insert(incident.id, incident);
+        }
+    }
+
+    /// Ends what was carried over of cameras that are on the board without it; true if there was any.
+    fn end_unclaimed(&mut self, snapshot: &Snapshot) -> bool {
+        let mut unclaimed = Vec::new();
+        for id in self.unheard.clone() {
+            let Some(incident) = self.open.get(&id) else {
+                self.unheard.remove(&id);
+                continue;
+            };
+            let Some(camera) = snapshot.cameras.get(&incident.camera) else { continue };
+            if camera.incident.as_ref().is_none_or(|on_board| on_board.id != id) {
+                unclaimed.push(incident.clone());
+            }
+            self.unheard.remove(&id);
+        }
+        let any = !unclaimed.is_empty();
+        unclaimed.into_iter().for_each(|incident| self.end_at_cut(incident));
+        any
+    }
+
+    /// Ends an incident when watching ended: nobody knows more of it.
+    fn end_at_cut(&mut self, mut incident: Incident) {
+        incident.to = Some(time(self.carried_end).max(incident.from));
         self.keep_incident(incident);
     }
 
@@ -265,6 +331,9 @@ impl Memory {
         self.window_began = self.timeline.run.began;
         if !ended.trusted {
             self.untrusted.push(ended.clone());
+        } else if self.untrusted.is_empty() {
+            // What follows and turns out to have been misdated may not be moved into this.
+            self.floor = self.floor.max(ended.until);
         }
         self.pending.ended.push(ended);
         let began = self.timeline.run.began;
@@ -301,6 +370,10 @@ impl Memory {
 
     /// Closes the window of watching at `until`, where there is anything to watch, and begins the next.
     fn window_ends(&mut self, until: i64) {
+        // Checks are stored by window: where some wait, there must be one.
+        let least = self.window_began + i64::from(!self.pending.checks.is_empty());
+        let until = until.max(least);
+        self.timeline.reached(until);
         if until > self.window_began {
             if !self.live.is_empty() {
                 join(&mut self.pending.windows, (self.window_began, until));
@@ -368,14 +441,29 @@ impl Memory {
 
     /// The run and all that waits begin no earlier than `floor`, Unix ms.
     pub fn not_before(&mut self, floor: i64) {
-        self.floor.get_or_insert(floor - 1);
         // Ended runs of this process move along: they came before this one.
         let first = self.pending.ended.first().map_or(self.timeline.run.began, |run| run.began);
         let by = (floor - first).max(0);
         if by > 0 {
             self.restamp(|at| at.saturating_add(by));
-            self.timeline.not_before(self.timeline.run.began + by);
+            self.timeline.shift_by(by);
+            self.floor = self.floor.map(|floor| floor.saturating_add(by));
         }
+        self.floor = self.floor.max(Some(floor - 1));
+    }
+
+    /// The file's newest row before this process turned out to be older than was thought, Unix ms.
+    pub fn lower_floor(&mut self, newest: Option<i64>) {
+        self.floor = newest;
+        if let Some(newest) = newest {
+            self.carried_end = self.carried_end.min(newest);
+        }
+    }
+
+    /// The begin of this process's first provisional run, Unix ms, and the same by the monotonic clock.
+    pub fn first_untrusted(&self) -> Option<(i64, i64)> {
+        let current = (!self.timeline.run.trusted).then_some(&self.timeline.run);
+        self.untrusted.first().or(current).map(|run| (run.began, run.monotonic))
     }
 
     /// By how much each provisional run must move, given wall minus monotonic time, ms: (began, end,
@@ -401,6 +489,7 @@ impl Memory {
             at.saturating_add(by)
         });
         self.untrusted.clear();
+        self.timeline.vouched_for();
         if let Some(&(began, _, by)) = moves.last()
             && began == self.timeline.run.began
         {
@@ -432,7 +521,7 @@ impl Memory {
         for (began, until) in &mut self.pending.windows {
             (*began, *until) = (to(*began), to(*until));
         }
-        for run in &mut self.pending.ended {
+        for run in self.pending.ended.iter_mut().chain(&mut self.untrusted) {
             (run.began, run.until) = (to(run.began), run.until.map(&to));
         }
         self.window_began = to(self.window_began);

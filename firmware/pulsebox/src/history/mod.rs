@@ -42,7 +42,7 @@ pub use self::spans::Times;
 use self::store::Store;
 use self::timeline::Timeline;
 pub use self::usage::bytes_written;
-use crate::clock::Clock;
+use crate::clock::{Clock, Trust};
 use crate::config::HistoryConfig;
 use crate::monitor::board::{Board, Event, Incident, State};
 
@@ -119,15 +119,16 @@ pub struct HistorySettings {
     pub timezone: TimeZone,
     /// Tells the time.
     pub clock: Clock,
-    /// False where the clock may not be set yet; [`History::clock_trusted`] is then called when it is.
-    pub clock_trusted: bool,
+    /// How far the clock can be believed at the start; [`History::clock_trusted`] tells when it is known to
+    /// be right.
+    pub clock_trust: Trust,
 }
 
 impl HistorySettings {
-    /// Settings from the configuration, with a clock that is taken to be right.
+    /// Settings from the configuration, with a clock that is taken as it is.
     pub fn new(config: &HistoryConfig, timezone: TimeZone, clock: Clock) -> Self {
         let HistoryConfig { checks_days, hours_days } = *config;
-        Self { checks_days, hours_days, timezone, clock, clock_trusted: true }
+        Self { checks_days, hours_days, timezone, clock, clock_trust: Trust::Taken }
     }
 }
 
@@ -174,7 +175,7 @@ impl History {
             let _ = std::fs::create_dir(dir);
         }
         let path = dir.map(|dir| dir.join(FILE_NAME));
-        let timeline = Timeline::start(settings.clock.clone(), settings.clock_trusted);
+        let timeline = Timeline::start(settings.clock.clone(), settings.clock_trust);
         let history = Self(Arc::new(Inner {
             memory: Mutex::new(Memory::new(timeline)),
             store: path.clone().map(|path| Mutex::new(Store::new(path))),
@@ -228,7 +229,11 @@ impl History {
 
     async fn listen_and_write(self, board: Board, mut events: broadcast::Receiver<Event>, stop: CancellationToken) {
         let snapshot = board.now().clone();
-        lock(&self.0.memory).resync(&snapshot, 0);
+        {
+            let mut memory = lock(&self.0.memory);
+            memory.listens = true;
+            memory.resync(&snapshot, 0);
+        }
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.listen(&board, &mut events) => {}
@@ -310,6 +315,12 @@ impl History {
         let done = blocking(move || inner.clock_trusted(offset)).await.and_then(|done| done);
         self.0.tell_fault(done.as_ref().err());
         done
+    }
+
+    /// Whether time synchronisation vouches for the clock; false again after a clock that it vouched for
+    /// was set back. While it is false, [`History::clock_trusted`] is worth calling.
+    pub fn is_clock_vouched_for(&self) -> bool {
+        lock(&self.0.memory).timeline.synchronised_now().is_some()
     }
 
     /// A camera's checks that began in `[from, to)`, oldest first; where there are more than `limit`, the
@@ -460,7 +471,7 @@ impl Inner {
             // Found broken in the middle: set aside, salvaged, and once more.
             Err(Error::Storage { source, .. }) if schema::is_damage(&source) => {
                 log::error!("the history is damaged: {source}");
-                store.close();
+                store.give_up(source.to_string());
                 self.write_once(&mut store, write)
             }
             other => other,
@@ -494,8 +505,11 @@ impl Inner {
     /// Opens the file and brings memory and file in line.
     fn attach(&self, store: &mut Store) -> Result<(), Error> {
         lock(&self.memory).file_is_ours = false;
-        let began = lock(&self.memory).timeline.run.began;
-        let opened = store.open(began)?;
+        let (began, true_now) = {
+            let memory = lock(&self.memory);
+            (memory.timeline.run.began, memory.timeline.synchronised_now())
+        };
+        let opened = store.open(began, true_now)?;
         if let Some(repaired) = opened.repaired {
             log::warn!("{repaired}");
             self.repaired.send_replace(Some(repaired));
@@ -507,6 +521,7 @@ impl Inner {
             }
             memory.tell_all();
         }
+        memory.carry_over(opened.open, opened.newest.unwrap_or(began));
         memory.file_is_ours = true;
         log::info!("the history is kept in {}", store.path().display());
         Ok(())
@@ -514,9 +529,11 @@ impl Inner {
 
     fn roll_up(&self, store: &mut Store, now: i64) -> Result<(), Error> {
         let settings = lock(&self.settings).clone();
+        let run_trusted = lock(&self.memory).timeline.run.trusted;
         let day_ended =
             store.change("roll up", false, |change, _| rollup::make_due(change, now, &settings.timezone))?;
-        if day_ended {
+        // A clock that was not set yet may lie years ahead: nothing is old by it.
+        if day_ended && run_trusted {
             let before = |days: u32| now.saturating_sub(i64::from(days) * DAY_MS);
             store.delete_old(before(settings.checks_days), before(settings.hours_days))?;
         }
@@ -529,6 +546,17 @@ impl Inner {
         // only memory.
         let written = self.write(Write::Everything);
         let mut store = self.store.as_ref().map(lock);
+        let first = lock(&self.memory).first_untrusted();
+        if written.is_ok()
+            && let Some(store) = &mut store
+            && let Some((began, monotonic)) = first
+        {
+            // An earlier process may have dated its rows after what is now known to be the time.
+            let newest = store.change("re-stamp", true, |change, _| {
+                store::take_back(change, monotonic.saturating_add(offset), began)
+            })?;
+            lock(&self.memory).lower_floor(newest);
+        }
         let moves = lock(&self.memory).true_times(offset);
         let mut moved = Ok(());
         if written.is_ok()

@@ -166,11 +166,7 @@ impl Sources {
     pub fn open_incidents(&self) -> Result<Vec<Incident>> {
         let mut found: BTreeMap<i64, Incident> = BTreeMap::new();
         if let Some(db) = &self.db {
-            let mut select = db.prepare(&format!("{INCIDENT} WHERE i.until IS NULL"))?;
-            for row in select.query_map([], incident)? {
-                let row = row?;
-                found.insert(row.id, row);
-            }
+            found.extend(open_in(db)?.into_iter().map(|incident| (incident.id, incident)));
         }
         for waiting in self.waiting.batches.iter().flat_map(|b| &b.incidents) {
             found.insert(waiting.id, waiting.clone());
@@ -324,6 +320,11 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 const INCIDENT: &str = "SELECT i.id, c.key, i.state, i.verdict, i.message, i.began, i.until
     FROM incidents AS i JOIN cameras AS c ON c.id = i.camera";
+
+/// The incidents without an end in the file.
+pub(super) fn open_in(db: &Connection) -> Result<Vec<Incident>> {
+    db.prepare(&format!("{INCIDENT} WHERE i.until IS NULL"))?.query_map([], incident)?.collect()
+}
 
 fn incident(row: &Row<'_>) -> Result<Incident> {
     Ok(Incident {
