@@ -88,7 +88,8 @@ pub(super) struct Memory {
     carried_end: i64,
     /// The board is listened to: what it does not know now was not handed to the monitor.
     pub listens: bool,
-    pending: Batch,
+    /// Shared with a question while one is answered; then copied at the first change.
+    pending: Arc<Batch>,
     /// What a writer has in hand; readers still see it.
     writing: Option<Arc<Batch>>,
     live: HashMap<Arc<str>, Live>,
@@ -111,7 +112,7 @@ impl Memory {
             unheard: BTreeSet::new(),
             carried_end: i64::MIN,
             listens: false,
-            pending: Batch::default(),
+            pending: Arc::default(),
             writing: None,
             live: HashMap::new(),
             open: BTreeMap::new(),
@@ -181,7 +182,7 @@ impl Memory {
             fps10: report.stream.fps.map(|fps| whole(f64::from(fps) * 10.0)),
             kbps: report.stream.kbps,
         };
-        self.pending.checks.push_back(check);
+        Arc::make_mut(&mut self.pending).checks.push_back(check);
         self.keep_bounds();
     }
 
@@ -195,7 +196,7 @@ impl Memory {
         if let Some(live) = self.live.get_mut(&camera) {
             live.state = Some((state, began));
         }
-        self.pending.states.push_back(StateChange { camera, began, state });
+        Arc::make_mut(&mut self.pending).states.push_back(StateChange { camera, began, state });
         self.keep_bounds();
     }
 
@@ -270,7 +271,7 @@ impl Memory {
                 self.open.pop_first();
             }
         }
-        self.pending.incidents.push_back(incident);
+        Arc::make_mut(&mut self.pending).incidents.push_back(incident);
         self.keep_bounds();
     }
 
@@ -283,7 +284,12 @@ impl Memory {
             {
                 live.name.clone_from(&status.name);
                 live.removed = None;
-                self.pending.cameras.push(CameraRow { key, name: status.name.clone(), seen: now, removed: None });
+                Arc::make_mut(&mut self.pending).cameras.push(CameraRow {
+                    key,
+                    name: status.name.clone(),
+                    seen: now,
+                    removed: None,
+                });
             }
         }
         let gone: Vec<Arc<str>> = self
@@ -296,7 +302,12 @@ impl Memory {
             let Some(live) = self.live.get_mut(&key) else { continue };
             live.removed = Some(now);
             let name = live.name.clone();
-            self.pending.cameras.push(CameraRow { key: key.clone(), name, seen: now, removed: Some(now) });
+            Arc::make_mut(&mut self.pending).cameras.push(CameraRow {
+                key: key.clone(),
+                name,
+                seen: now,
+                removed: Some(now),
+            });
             self.put_state(&key, UNWATCHED, now);
             let ended: Vec<Incident> = self.open.values().filter(|i| *i.camera == *key).cloned().collect();
             for mut incident in ended {
@@ -315,7 +326,12 @@ impl Memory {
         let seen = self.timeline.now();
         let live = Live { name: camera.into(), state: None, removed: None };
         self.live.insert(key.clone(), live);
-        self.pending.cameras.push(CameraRow { key: key.clone(), name: camera.into(), seen, removed: None });
+        Arc::make_mut(&mut self.pending).cameras.push(CameraRow {
+            key: key.clone(),
+            name: camera.into(),
+            seen,
+            removed: None,
+        });
         key
     }
 
@@ -335,7 +351,7 @@ impl Memory {
             // What follows and turns out to have been misdated may not be moved into this.
             self.floor = self.floor.max(ended.until);
         }
-        self.pending.ended.push(ended);
+        Arc::make_mut(&mut self.pending).ended.push(ended);
         let began = self.timeline.run.began;
         let now: Vec<(Arc<str>, u8)> =
             self.live.iter().filter_map(|(key, live)| Some((key.clone(), live.state?.0))).collect();
@@ -347,7 +363,7 @@ impl Memory {
     /// Ends the run for good: the daemon stops.
     pub fn finish(&mut self) {
         let until = self.timeline.present();
-        self.pending.ended.push(Run { until: Some(until), ..self.timeline.run.clone() });
+        Arc::make_mut(&mut self.pending).ended.push(Run { until: Some(until), ..self.timeline.run.clone() });
     }
 
     /// What waits, for a writer; `with_checks` false leaves the checks for the minute's flush. The
@@ -358,10 +374,11 @@ impl Memory {
         if with_checks {
             self.window_ends(now);
         }
-        let mut batch = std::mem::take(&mut self.pending);
+        let mut batch = Arc::unwrap_or_clone(std::mem::take(&mut self.pending));
         if !with_checks {
-            self.pending.checks = std::mem::take(&mut batch.checks);
-            self.pending.windows = std::mem::take(&mut batch.windows);
+            let pending = Arc::make_mut(&mut self.pending);
+            pending.checks = std::mem::take(&mut batch.checks);
+            pending.windows = std::mem::take(&mut batch.windows);
         }
         let batch = Arc::new(batch);
         self.writing = Some(batch.clone());
@@ -376,7 +393,7 @@ impl Memory {
         self.timeline.reached(until);
         if until > self.window_began {
             if !self.live.is_empty() {
-                join(&mut self.pending.windows, (self.window_began, until));
+                join(&mut Arc::make_mut(&mut self.pending).windows, (self.window_began, until));
             }
             self.window_began = until;
         }
@@ -386,29 +403,36 @@ impl Memory {
         self.writing = None;
     }
 
+    /// An incident waits.
+    pub fn is_urgent(&self) -> bool {
+        !self.pending.incidents.is_empty()
+    }
+
     /// Puts back what a writer could not write.
     pub fn not_written(&mut self) {
         let Some(batch) = self.writing.take() else { return };
         let mut back = Arc::unwrap_or_clone(batch);
-        back.cameras.append(&mut self.pending.cameras);
-        back.ended.append(&mut self.pending.ended);
-        back.checks.append(&mut self.pending.checks);
-        for window in std::mem::take(&mut self.pending.windows) {
+        let mut pending = Arc::unwrap_or_clone(std::mem::take(&mut self.pending));
+        back.cameras.append(&mut pending.cameras);
+        back.ended.append(&mut pending.ended);
+        back.checks.append(&mut pending.checks);
+        for window in std::mem::take(&mut pending.windows) {
             join(&mut back.windows, window);
         }
-        back.states.append(&mut self.pending.states);
-        back.incidents.append(&mut self.pending.incidents);
-        self.pending = back;
+        back.states.append(&mut pending.states);
+        back.incidents.append(&mut pending.incidents);
+        self.pending = Arc::new(back);
         self.keep_bounds();
     }
 
     fn keep_bounds(&mut self) {
         let mut lost = 0;
-        lost += shorten(&mut self.pending.checks, CHECKS_KEPT);
-        lost += shorten(&mut self.pending.states, STATES_KEPT);
-        lost += shorten(&mut self.pending.incidents, INCIDENTS_KEPT);
-        let runs = self.pending.ended.len().saturating_sub(RUNS_KEPT);
-        self.pending.ended.drain(..runs);
+        let pending = Arc::make_mut(&mut self.pending);
+        lost += shorten(&mut pending.checks, CHECKS_KEPT);
+        lost += shorten(&mut pending.states, STATES_KEPT);
+        lost += shorten(&mut pending.incidents, INCIDENTS_KEPT);
+        let runs = pending.ended.len().saturating_sub(RUNS_KEPT);
+        pending.ended.drain(..runs);
         self.untrusted.drain(..self.untrusted.len().saturating_sub(RUNS_KEPT));
         self.lost += lost;
     }
@@ -424,18 +448,19 @@ impl Memory {
                 states.push_back(StateChange { camera: key.clone(), began: since.max(began), state });
             }
         }
+        let pending = Arc::make_mut(&mut self.pending);
         // In front: what waits is newer.
-        cameras.append(&mut self.pending.cameras);
-        self.pending.cameras = cameras;
-        let waiting = std::mem::take(&mut self.pending.states);
+        cameras.append(&mut pending.cameras);
+        pending.cameras = cameras;
+        let waiting = std::mem::take(&mut pending.states);
         states.retain(|s| !waiting.iter().any(|w| w.camera == s.camera));
         states.extend(waiting);
-        self.pending.states = states;
-        let waiting = std::mem::take(&mut self.pending.incidents);
+        pending.states = states;
+        let waiting = std::mem::take(&mut pending.incidents);
         let told = |id: i64| waiting.iter().any(|incident| incident.id == id);
         let mut incidents: VecDeque<_> = self.open.values().filter(|open| !told(open.id)).cloned().collect();
         incidents.extend(waiting);
-        self.pending.incidents = incidents;
+        pending.incidents = incidents;
         self.keep_bounds();
     }
 
@@ -501,35 +526,36 @@ impl Memory {
     /// Moves every time in memory that `to` moves.
     fn restamp(&mut self, to: impl Fn(i64) -> i64) {
         let moved = |at: Timestamp| time(to(at.as_millisecond()));
-        for check in &mut self.pending.checks {
+        let pending = Arc::make_mut(&mut self.pending);
+        for check in &mut pending.checks {
             (check.at, check.ended) = (to(check.at), to(check.ended));
         }
-        for change in &mut self.pending.states {
+        for change in &mut pending.states {
             change.began = to(change.began);
         }
-        for incident in self.pending.incidents.iter_mut().chain(self.open.values_mut()) {
+        for incident in pending.incidents.iter_mut().chain(self.open.values_mut()) {
             incident.from = moved(incident.from);
             incident.to = incident.to.map(moved);
         }
-        for camera in &mut self.pending.cameras {
+        for camera in &mut pending.cameras {
             camera.seen = to(camera.seen);
             camera.removed = camera.removed.map(&to);
         }
         for live in self.live.values_mut() {
             live.state = live.state.map(|(state, began)| (state, to(began)));
         }
-        for (began, until) in &mut self.pending.windows {
+        for (began, until) in &mut pending.windows {
             (*began, *until) = (to(*began), to(*until));
         }
-        for run in self.pending.ended.iter_mut().chain(&mut self.untrusted) {
+        for run in pending.ended.iter_mut().chain(&mut self.untrusted) {
             (run.began, run.until) = (to(run.began), run.until.map(&to));
         }
         self.window_began = to(self.window_began);
     }
 
     /// The batches that are not on the disk, oldest first, and the run they belong to.
-    pub fn unwritten(&self) -> impl Iterator<Item = &Batch> {
-        self.writing.as_deref().into_iter().chain([&self.pending])
+    pub fn unwritten(&self) -> impl Iterator<Item = &Arc<Batch>> {
+        self.writing.iter().chain([&self.pending])
     }
 
     /// Every camera's key, number of last state and since when.

@@ -22,6 +22,9 @@ const DELETED_AT_ONCE: i64 = 500;
 /// Incidents kept at most (the oldest go): a camera that flaps for years must not fill the card.
 const INCIDENTS_ON_DISK: i64 = 200_000;
 
+/// A file, whatever its name: device and inode.
+pub(super) type Identity = (u64, u64);
+
 /// What opening found, for the one who wires memory to it.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
@@ -46,8 +49,8 @@ pub(super) struct Store {
 #[derive(Debug)]
 struct File {
     db: Connection,
-    /// Device and inode: a path that leads elsewhere since is another file.
-    identity: (u64, u64),
+    /// A path that leads elsewhere since is another file.
+    identity: Identity,
     /// The small numbers of cameras, by key.
     cameras: HashMap<Arc<str>, i64>,
 }
@@ -132,9 +135,16 @@ impl Store {
         })
     }
 
-    /// Deletes what is older than it is kept, in small transactions. Times are Unix ms.
-    pub fn delete_old(&mut self, checks_before: i64, hours_before: i64) -> Result<(), Error> {
+    /// Deletes what is older than it is kept, in small transactions, with `between` after each. Times are
+    /// Unix ms.
+    pub fn delete_old(
+        &mut self,
+        checks_before: i64,
+        hours_before: i64,
+        mut between: impl FnMut(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         loop {
+            between(self)?;
             let deleted = self.change("delete old rows from", false, |change, _| {
                 change.execute(
                     "DELETE FROM checks WHERE id IN (SELECT id FROM checks WHERE id < ?1 - ms ORDER BY id LIMIT ?2)",
@@ -164,7 +174,8 @@ impl Store {
     }
 }
 
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+/// Which file stands at the path.
+pub(super) fn identity(path: &Path) -> std::io::Result<Identity> {
     std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 

@@ -253,3 +253,24 @@ async fn what_was_open_and_the_monitor_does_not_take_up_ends_where_watching_ende
     assert_eq!(look(folder.path(), "SELECT until FROM incidents WHERE until IS NOT NULL"), cut.as_millisecond());
     scene.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_no_whole_hour_is_rounded_up_and_a_cut_bucket_holds_only_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.state("gate", State::Up).await;
+    pass(Duration::from_secs(6 * 3_600 + 120)).await;
+    let at = |minutes: i64| start() + jiff::SignedDuration::from_mins(minutes);
+    let minutes = Duration::from_secs(90 * 60);
+    assert_eq!(History::step_used(minutes), Duration::from_secs(7_200));
+    assert_eq!(History::step_used(Duration::from_secs(86_401)), Duration::from_secs(2 * 86_400));
+    assert_eq!(History::step_used(Duration::from_secs(90)), Duration::from_secs(90));
+    let series = scene.history.series("gate", start(), at(360), minutes).await.unwrap();
+    let up: Vec<i64> = series.iter().map(|bucket| bucket.times.up / 60_000).collect();
+    assert_eq!(up, [120, 120, 120]);
+    let series = scene.history.series("gate", start(), at(90), Duration::from_secs(3_600)).await.unwrap();
+    let up: Vec<i64> = series.iter().map(|bucket| bucket.times.up / 60_000).collect();
+    assert_eq!((up, series[1].to), (vec![60, 30], at(90)));
+    scene.end().await;
+}
