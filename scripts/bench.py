@@ -8,6 +8,7 @@ long a check takes is the camera's doing.
 import json
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -28,7 +29,8 @@ ROUNDS = 2  # of OpenCV over the cameras, since the kernel counts in hundredths 
 SIZES = [50, 100, 200, 500]  # cameras, at one check in 15 s each
 HEARTBEAT = 15  # seconds
 DISK_CAMERAS = 10
-DISK_SECONDS = 180  # whole minutes: the history is flushed once a minute
+DISK_FIRST = 90  # seconds: the first flush makes tables and cameras, once in a file's life
+DISK_SECONDS = 600  # whole minutes: the history is flushed once a minute
 
 # Name, command, what it does.
 ONE_SHOT = [
@@ -218,13 +220,22 @@ def growth(binaries):
 
 
 def disk(binaries):
-    """Bytes a day that the kernel counted as written for 10 cameras every 15 s."""
-    say(f"disk, {DISK_SECONDS} s")
-    with cameras(binaries, DISK_CAMERAS) as urls, pulsebox(binaries, urls, HEARTBEAT, "disk") as process:
-        time.sleep(WARM_UP)
-        before = figure(process.pid, "io", "write_bytes:")
-        time.sleep(DISK_SECONDS)
-        return (figure(process.pid, "io", "write_bytes:") - before) * 86400 / DISK_SECONDS
+    """Bytes a day for 10 cameras every 15 s: those of the flushes, and those with the log folded into the file at
+    the end, which is more than a box does: it folds about once a day what it wrote to the same pages all day."""
+    say(f"disk, {DISK_FIRST + DISK_SECONDS} s")
+
+    def ended():
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_oublock * 512  # as /proc/PID/io counts
+
+    with cameras(binaries, DISK_CAMERAS) as urls:
+        ended_before = ended()
+        with pulsebox(binaries, urls, HEARTBEAT, "disk") as process:
+            time.sleep(DISK_FIRST)
+            first = figure(process.pid, "io", "write_bytes:")
+            time.sleep(DISK_SECONDS)
+            flushed = figure(process.pid, "io", "write_bytes:") - first
+        with_fold = ended() - ended_before - first
+    return flushed * 86400 / DISK_SECONDS, with_fold * 86400 / DISK_SECONDS
 
 
 def machine():
@@ -240,6 +251,7 @@ def verdict(holds):
 def page(rows, sizes, written):
     """docs/measured.md."""
     ours, theirs = rows[0], rows[-1]
+    flushed, with_fold = written
     hundred = next(row for row in sizes if row[0] == 100)
     spread = max(row[2] for row in sizes) / min(row[2] for row in sizes)
     out = [
@@ -253,7 +265,7 @@ def page(rows, sizes, written):
         f"| a tenth of OpenCV's CPU a check at most, with the picture decoded | {ours[1] / theirs[1]:.2f} of it | {verdict(ours[1] <= theirs[1] / 10)} |",
         f"| 40 MB resident with 100 cameras at most | {hundred[5][0]:.0f} MB at the peak | {verdict(hundred[5][0] <= 40)} |",
         f"| CPU in proportion to cameras, up to 500 | CPU a check varies by {spread:.2f} to 1 | {verdict(spread <= 1.5)} |",
-        f"| 15 MB written to disk a day at most, 10 cameras every 15 s | {written / 1e6:.1f} MB | {verdict(written <= 15e6)} |",
+        f"| 15 MB written to disk a day at most, 10 cameras every 15 s | {with_fold / 1e6:.1f} MB | {verdict(with_fold <= 15e6)} |",
         "",
         f"## Side by side, {SIDE_BY_SIDE} cameras",
         "",
@@ -273,7 +285,9 @@ def page(rows, sizes, written):
         "## Disk",
         "",
         f"Bytes that the kernel counted as written by the process (`write_bytes` in `/proc/PID/io`) in {DISK_SECONDS} s",
-        f"with {DISK_CAMERAS} cameras, reckoned up to a day: **{written / 1e6:.1f} MB**. Hourly and daily work is not in it.",
+        f"with {DISK_CAMERAS} cameras, after the first {DISK_FIRST} s, reckoned up to a day: {flushed / 1e6:.1f} MB by the flushes, and",
+        f"**{with_fold / 1e6:.1f} MB** with the last flush and the log folded into the file at the end, as if a box folded it that",
+        "often; it does about once a day. Hourly and daily work is not in it, but in the test named in docs/history.md.",
         "",
     ]
     return "\n".join(out)

@@ -9,6 +9,17 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+/// How far the wall clock can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It may not have been set since the boot.
+    Provisional,
+    /// Nothing tells whether it is set; it is taken as it is.
+    Taken,
+    /// Time synchronisation says that it is right.
+    Synchronised,
+}
+
 /// Tells the wall time. Cheap to clone; clones share one origin.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<Source>);

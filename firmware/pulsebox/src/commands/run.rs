@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pulsebox::clock::Clock;
+use pulsebox::clock::{Clock, Trust};
 use pulsebox::config::{Config, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
-use pulsebox::host::{Interfaces, watch_network};
+use pulsebox::host::{Interfaces, clock_trust, watch_network};
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::pulse::standstill;
@@ -30,6 +30,8 @@ const STOP: Duration = Duration::from_millis(1800);
 const RESUME: Duration = Duration::from_secs(10);
 /// The count of bytes written is looked up this often.
 const COUNT_WRITES: Duration = Duration::from_secs(60);
+/// Whether the clock was set is looked up this often.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 
 /// Runs the daemon. Exit 0 after SIGTERM or SIGINT, 1 where it could not start.
 pub fn run(config: &Path, data: &Path) -> ExitCode {
@@ -78,7 +80,8 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let clock = Clock::system();
     let board = Board::default();
     let history = {
-        let settings = HistorySettings::new(&config.history, config.timezone.clone(), clock.clone());
+        let mut settings = HistorySettings::new(&config.history, config.timezone.clone(), clock.clone());
+        settings.clock_trust = clock_trust(clock.now());
         let dir = Some(data.to_owned());
         tokio::task::spawn_blocking(move || History::open(dir, settings)).await.map_err(|e| e.to_string())?
     };
@@ -88,7 +91,10 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
             log::warn!("the incidents that were open before are not known: {e}");
             Vec::new()
         }
-        Err(_) => Vec::new(),
+        Err(_) => {
+            log::warn!("the incidents that were open before are not known: the disk did not answer in time");
+            Vec::new()
+        }
     };
 
     let eye = Arc::new(RealEye::default());
@@ -112,6 +118,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     rooms.spawn(watch_network(board.clone(), stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
+    rooms.spawn(follow_clock(history.clone(), clock.clone(), stop.clone()));
     rooms.spawn(follow_settings(history, store.watch(), stop.clone()));
     let (watched, now) = (board.clone(), clock.clone());
     // A monitor that has ended or stands still is what the watchdog is for.
@@ -182,6 +189,24 @@ async fn tell_faults(
             Ok(()) = storage.changed() => {}
             Ok(()) = config.changed() => {}
             _ = ticks.tick() => {}
+        }
+    }
+}
+
+/// Tells the history when the clock is known to be right.
+async fn follow_clock(history: History, clock: Clock, stop: CancellationToken) {
+    let mut ticks = interval(LOOK_AT_CLOCK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if !history.is_clock_vouched_for() && clock_trust(clock.now()) == Trust::Synchronised {
+            match history.clock_trusted(clock.now(), clock.monotonic_ms()).await {
+                Ok(()) => log::info!("the clock is set; the history has moved to its true time"),
+                Err(error) => log::debug!("the history does not follow the clock yet: {error}"),
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! [`CHECKS_KEPT`] checks, [`STATES_KEPT`] state changes and [`INCIDENTS_KEPT`] incidents; beyond that
 //! the oldest go, and their number is told. That is a day and a half of ten cameras without a disk.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -80,7 +80,16 @@ pub(super) struct Memory {
     floor: Option<i64>,
     /// Provisional runs of this process that have ended, for re-stamping.
     pub untrusted: Vec<Run>,
-    pending: Batch,
+    /// Incidents that an earlier process left open, by id: when they began, Unix ms.
+    carried: BTreeMap<i64, i64>,
+    /// Those of them of which the board has said nothing yet.
+    unheard: BTreeSet<i64>,
+    /// When the last run before this process ended, Unix ms: the end of incidents nobody takes up again.
+    carried_end: i64,
+    /// The board is listened to: what it does not know now was not handed to the monitor.
+    pub listens: bool,
+    /// Shared with a question while one is answered; then copied at the first change.
+    pending: Arc<Batch>,
     /// What a writer has in hand; readers still see it.
     writing: Option<Arc<Batch>>,
     live: HashMap<Arc<str>, Live>,
@@ -99,7 +108,11 @@ impl Memory {
             timeline,
             floor: None,
             untrusted: Vec::new(),
-            pending: Batch::default(),
+            carried: BTreeMap::new(),
+            unheard: BTreeSet::new(),
+            carried_end: i64::MIN,
+            listens: false,
+            pending: Arc::default(),
             writing: None,
             live: HashMap::new(),
             open: BTreeMap::new(),
@@ -110,7 +123,7 @@ impl Memory {
     }
 
     /// Takes an event in; true where it must be on the disk at once.
-    pub fn take_in(&mut self, event: &Event, snapshot: impl FnOnce() -> Snapshot) -> bool {
+    pub fn take_in(&mut self, event: &Event, snapshot: impl Fn() -> Snapshot) -> bool {
         self.follow_clock();
         match event {
             Event::Checked { camera, report, state } => self.checked(camera, report, *state),
@@ -122,7 +135,7 @@ impl Memory {
             Event::CamerasChanged => self.cameras_changed(&snapshot()),
             Event::HostChanged => {}
         }
-        false
+        !self.unheard.is_empty() && self.end_unclaimed(&snapshot())
     }
 
     /// Brings cameras, states and open incidents in line with the board: at the start, and after events
@@ -138,8 +151,11 @@ impl Memory {
         }
         let on_board: BTreeMap<i64, _> =
             snapshot.cameras.values().filter_map(|c| c.incident.clone()).map(|i| (i.id, i)).collect();
+        self.end_unclaimed(snapshot);
         let now = self.timeline.now();
-        let ended: Vec<Incident> = self.open.values().filter(|i| !on_board.contains_key(&i.id)).cloned().collect();
+        // Those whose camera is not on the board yet are the monitor's still.
+        let is_over = |i: &&Incident| !on_board.contains_key(&i.id) && !self.unheard.contains(&i.id);
+        let ended: Vec<Incident> = self.open.values().filter(is_over).cloned().collect();
         for mut incident in ended {
             // Its end was missed; the camera's state since then tells when, or now at the latest.
             let since = self.live.get(incident.camera.as_str()).and_then(|l| l.state).map_or(now, |s| s.1);
@@ -166,7 +182,7 @@ impl Memory {
             fps10: report.stream.fps.map(|fps| whole(f64::from(fps) * 10.0)),
             kbps: report.stream.kbps,
         };
-        self.pending.checks.push_back(check);
+        Arc::make_mut(&mut self.pending).checks.push_back(check);
         self.keep_bounds();
     }
 
@@ -180,7 +196,7 @@ impl Memory {
         if let Some(live) = self.live.get_mut(&camera) {
             live.state = Some((state, began));
         }
-        self.pending.states.push_back(StateChange { camera, began, state });
+        Arc::make_mut(&mut self.pending).states.push_back(StateChange { camera, began, state });
         self.keep_bounds();
     }
 
@@ -189,9 +205,60 @@ impl Memory {
         let mut incident = incident.clone();
         match self.open.get(&incident.id) {
             Some(open) => incident.from = open.from, // may have been re-stamped
-            None => incident.from = time(incident.from.as_millisecond().saturating_add(self.timeline.shift())),
+            None => {
+                // Its begin may be by the clock before it was set, which says nothing now.
+                let carried = self.carried.get(&incident.id).copied();
+                incident.from = time(carried.unwrap_or_else(|| self.timeline.stamp(incident.from)));
+            }
         }
+        self.unheard.remove(&incident.id);
         incident.to = incident.to.map(|to| time(self.timeline.stamp(to)).max(incident.from));
+        self.keep_incident(incident);
+    }
+
+    /// Takes over what the file holds open: `ended`, Unix ms, is when its last run before this process did.
+    /// Once the board is listened to, only what it knows goes on: the rest was not handed to the monitor,
+    /// which would never close it.
+    pub fn carry_over(&mut self, open_in_file: Vec<Incident>, ended: i64) {
+        self.carried_end = self.carried_end.max(ended);
+        for incident in open_in_file {
+            let ours = self.open.contains_key(&incident.id)
+                || self.unwritten().any(|batch| batch.incidents.iter().any(|waiting| waiting.id == incident.id));
+            if ours {
+                continue;
+            }
+            if self.listens {
+                self.end_at_cut(incident);
+                continue;
+            }
+            self.carried.insert(incident.id, incident.from.as_millisecond());
+            self.unheard.insert(incident.id);
+            self.open.insert(incident.id, incident);
+        }
+    }
+
+    /// Ends what was carried over of cameras that are on the board without it; true if there was any.
+    fn end_unclaimed(&mut self, snapshot: &Snapshot) -> bool {
+        let mut unclaimed = Vec::new();
+        for id in self.unheard.clone() {
+            let Some(incident) = self.open.get(&id) else {
+                self.unheard.remove(&id);
+                continue;
+            };
+            let Some(camera) = snapshot.cameras.get(&incident.camera) else { continue };
+            if camera.incident.as_ref().is_none_or(|on_board| on_board.id != id) {
+                unclaimed.push(incident.clone());
+            }
+            self.unheard.remove(&id);
+        }
+        let any = !unclaimed.is_empty();
+        unclaimed.into_iter().for_each(|incident| self.end_at_cut(incident));
+        any
+    }
+
+    /// Ends an incident when watching ended: nobody knows more of it.
+    fn end_at_cut(&mut self, mut incident: Incident) {
+        incident.to = Some(time(self.carried_end).max(incident.from));
         self.keep_incident(incident);
     }
 
@@ -204,7 +271,7 @@ impl Memory {
                 self.open.pop_first();
             }
         }
-        self.pending.incidents.push_back(incident);
+        Arc::make_mut(&mut self.pending).incidents.push_back(incident);
         self.keep_bounds();
     }
 
@@ -217,7 +284,12 @@ impl Memory {
             {
                 live.name.clone_from(&status.name);
                 live.removed = None;
-                self.pending.cameras.push(CameraRow { key, name: status.name.clone(), seen: now, removed: None });
+                Arc::make_mut(&mut self.pending).cameras.push(CameraRow {
+                    key,
+                    name: status.name.clone(),
+                    seen: now,
+                    removed: None,
+                });
             }
         }
         let gone: Vec<Arc<str>> = self
@@ -230,7 +302,12 @@ impl Memory {
             let Some(live) = self.live.get_mut(&key) else { continue };
             live.removed = Some(now);
             let name = live.name.clone();
-            self.pending.cameras.push(CameraRow { key: key.clone(), name, seen: now, removed: Some(now) });
+            Arc::make_mut(&mut self.pending).cameras.push(CameraRow {
+                key: key.clone(),
+                name,
+                seen: now,
+                removed: Some(now),
+            });
             self.put_state(&key, UNWATCHED, now);
             let ended: Vec<Incident> = self.open.values().filter(|i| *i.camera == *key).cloned().collect();
             for mut incident in ended {
@@ -249,7 +326,12 @@ impl Memory {
         let seen = self.timeline.now();
         let live = Live { name: camera.into(), state: None, removed: None };
         self.live.insert(key.clone(), live);
-        self.pending.cameras.push(CameraRow { key: key.clone(), name: camera.into(), seen, removed: None });
+        Arc::make_mut(&mut self.pending).cameras.push(CameraRow {
+            key: key.clone(),
+            name: camera.into(),
+            seen,
+            removed: None,
+        });
         key
     }
 
@@ -265,8 +347,11 @@ impl Memory {
         self.window_began = self.timeline.run.began;
         if !ended.trusted {
             self.untrusted.push(ended.clone());
+        } else if self.untrusted.is_empty() {
+            // What follows and turns out to have been misdated may not be moved into this.
+            self.floor = self.floor.max(ended.until);
         }
-        self.pending.ended.push(ended);
+        Arc::make_mut(&mut self.pending).ended.push(ended);
         let began = self.timeline.run.began;
         let now: Vec<(Arc<str>, u8)> =
             self.live.iter().filter_map(|(key, live)| Some((key.clone(), live.state?.0))).collect();
@@ -278,7 +363,7 @@ impl Memory {
     /// Ends the run for good: the daemon stops.
     pub fn finish(&mut self) {
         let until = self.timeline.present();
-        self.pending.ended.push(Run { until: Some(until), ..self.timeline.run.clone() });
+        Arc::make_mut(&mut self.pending).ended.push(Run { until: Some(until), ..self.timeline.run.clone() });
     }
 
     /// What waits, for a writer; `with_checks` false leaves the checks for the minute's flush. The
@@ -289,10 +374,11 @@ impl Memory {
         if with_checks {
             self.window_ends(now);
         }
-        let mut batch = std::mem::take(&mut self.pending);
+        let mut batch = Arc::unwrap_or_clone(std::mem::take(&mut self.pending));
         if !with_checks {
-            self.pending.checks = std::mem::take(&mut batch.checks);
-            self.pending.windows = std::mem::take(&mut batch.windows);
+            let pending = Arc::make_mut(&mut self.pending);
+            pending.checks = std::mem::take(&mut batch.checks);
+            pending.windows = std::mem::take(&mut batch.windows);
         }
         let batch = Arc::new(batch);
         self.writing = Some(batch.clone());
@@ -301,9 +387,13 @@ impl Memory {
 
     /// Closes the window of watching at `until`, where there is anything to watch, and begins the next.
     fn window_ends(&mut self, until: i64) {
+        // Checks are stored by window: where some wait, there must be one.
+        let least = self.window_began + i64::from(!self.pending.checks.is_empty());
+        let until = until.max(least);
+        self.timeline.reached(until);
         if until > self.window_began {
             if !self.live.is_empty() {
-                join(&mut self.pending.windows, (self.window_began, until));
+                join(&mut Arc::make_mut(&mut self.pending).windows, (self.window_began, until));
             }
             self.window_began = until;
         }
@@ -313,29 +403,36 @@ impl Memory {
         self.writing = None;
     }
 
+    /// An incident waits.
+    pub fn is_urgent(&self) -> bool {
+        !self.pending.incidents.is_empty()
+    }
+
     /// Puts back what a writer could not write.
     pub fn not_written(&mut self) {
         let Some(batch) = self.writing.take() else { return };
         let mut back = Arc::unwrap_or_clone(batch);
-        back.cameras.append(&mut self.pending.cameras);
-        back.ended.append(&mut self.pending.ended);
-        back.checks.append(&mut self.pending.checks);
-        for window in std::mem::take(&mut self.pending.windows) {
+        let mut pending = Arc::unwrap_or_clone(std::mem::take(&mut self.pending));
+        back.cameras.append(&mut pending.cameras);
+        back.ended.append(&mut pending.ended);
+        back.checks.append(&mut pending.checks);
+        for window in std::mem::take(&mut pending.windows) {
             join(&mut back.windows, window);
         }
-        back.states.append(&mut self.pending.states);
-        back.incidents.append(&mut self.pending.incidents);
-        self.pending = back;
+        back.states.append(&mut pending.states);
+        back.incidents.append(&mut pending.incidents);
+        self.pending = Arc::new(back);
         self.keep_bounds();
     }
 
     fn keep_bounds(&mut self) {
         let mut lost = 0;
-        lost += shorten(&mut self.pending.checks, CHECKS_KEPT);
-        lost += shorten(&mut self.pending.states, STATES_KEPT);
-        lost += shorten(&mut self.pending.incidents, INCIDENTS_KEPT);
-        let runs = self.pending.ended.len().saturating_sub(RUNS_KEPT);
-        self.pending.ended.drain(..runs);
+        let pending = Arc::make_mut(&mut self.pending);
+        lost += shorten(&mut pending.checks, CHECKS_KEPT);
+        lost += shorten(&mut pending.states, STATES_KEPT);
+        lost += shorten(&mut pending.incidents, INCIDENTS_KEPT);
+        let runs = pending.ended.len().saturating_sub(RUNS_KEPT);
+        pending.ended.drain(..runs);
         self.untrusted.drain(..self.untrusted.len().saturating_sub(RUNS_KEPT));
         self.lost += lost;
     }
@@ -351,31 +448,47 @@ impl Memory {
                 states.push_back(StateChange { camera: key.clone(), began: since.max(began), state });
             }
         }
+        let pending = Arc::make_mut(&mut self.pending);
         // In front: what waits is newer.
-        cameras.append(&mut self.pending.cameras);
-        self.pending.cameras = cameras;
-        let waiting = std::mem::take(&mut self.pending.states);
+        cameras.append(&mut pending.cameras);
+        pending.cameras = cameras;
+        let waiting = std::mem::take(&mut pending.states);
         states.retain(|s| !waiting.iter().any(|w| w.camera == s.camera));
         states.extend(waiting);
-        self.pending.states = states;
-        let waiting = std::mem::take(&mut self.pending.incidents);
+        pending.states = states;
+        let waiting = std::mem::take(&mut pending.incidents);
         let told = |id: i64| waiting.iter().any(|incident| incident.id == id);
         let mut incidents: VecDeque<_> = self.open.values().filter(|open| !told(open.id)).cloned().collect();
         incidents.extend(waiting);
-        self.pending.incidents = incidents;
+        pending.incidents = incidents;
         self.keep_bounds();
     }
 
     /// The run and all that waits begin no earlier than `floor`, Unix ms.
     pub fn not_before(&mut self, floor: i64) {
-        self.floor.get_or_insert(floor - 1);
         // Ended runs of this process move along: they came before this one.
         let first = self.pending.ended.first().map_or(self.timeline.run.began, |run| run.began);
         let by = (floor - first).max(0);
         if by > 0 {
             self.restamp(|at| at.saturating_add(by));
-            self.timeline.not_before(self.timeline.run.began + by);
+            self.timeline.shift_by(by);
+            self.floor = self.floor.map(|floor| floor.saturating_add(by));
         }
+        self.floor = self.floor.max(Some(floor - 1));
+    }
+
+    /// The file's newest row before this process turned out to be older than was thought, Unix ms.
+    pub fn lower_floor(&mut self, newest: Option<i64>) {
+        self.floor = newest;
+        if let Some(newest) = newest {
+            self.carried_end = self.carried_end.min(newest);
+        }
+    }
+
+    /// The begin of this process's first provisional run, Unix ms, and the same by the monotonic clock.
+    pub fn first_untrusted(&self) -> Option<(i64, i64)> {
+        let current = (!self.timeline.run.trusted).then_some(&self.timeline.run);
+        self.untrusted.first().or(current).map(|run| (run.began, run.monotonic))
     }
 
     /// By how much each provisional run must move, given wall minus monotonic time, ms: (began, end,
@@ -401,6 +514,7 @@ impl Memory {
             at.saturating_add(by)
         });
         self.untrusted.clear();
+        self.timeline.vouched_for();
         if let Some(&(began, _, by)) = moves.last()
             && began == self.timeline.run.began
         {
@@ -412,35 +526,36 @@ impl Memory {
     /// Moves every time in memory that `to` moves.
     fn restamp(&mut self, to: impl Fn(i64) -> i64) {
         let moved = |at: Timestamp| time(to(at.as_millisecond()));
-        for check in &mut self.pending.checks {
+        let pending = Arc::make_mut(&mut self.pending);
+        for check in &mut pending.checks {
             (check.at, check.ended) = (to(check.at), to(check.ended));
         }
-        for change in &mut self.pending.states {
+        for change in &mut pending.states {
             change.began = to(change.began);
         }
-        for incident in self.pending.incidents.iter_mut().chain(self.open.values_mut()) {
+        for incident in pending.incidents.iter_mut().chain(self.open.values_mut()) {
             incident.from = moved(incident.from);
             incident.to = incident.to.map(moved);
         }
-        for camera in &mut self.pending.cameras {
+        for camera in &mut pending.cameras {
             camera.seen = to(camera.seen);
             camera.removed = camera.removed.map(&to);
         }
         for live in self.live.values_mut() {
             live.state = live.state.map(|(state, began)| (state, to(began)));
         }
-        for (began, until) in &mut self.pending.windows {
+        for (began, until) in &mut pending.windows {
             (*began, *until) = (to(*began), to(*until));
         }
-        for run in &mut self.pending.ended {
+        for run in pending.ended.iter_mut().chain(&mut self.untrusted) {
             (run.began, run.until) = (to(run.began), run.until.map(&to));
         }
         self.window_began = to(self.window_began);
     }
 
     /// The batches that are not on the disk, oldest first, and the run they belong to.
-    pub fn unwritten(&self) -> impl Iterator<Item = &Batch> {
-        self.writing.as_deref().into_iter().chain([&self.pending])
+    pub fn unwritten(&self) -> impl Iterator<Item = &Arc<Batch>> {
+        self.writing.iter().chain([&self.pending])
     }
 
     /// Every camera's key, number of last state and since when.

@@ -42,7 +42,7 @@ pub use self::spans::Times;
 use self::store::Store;
 use self::timeline::Timeline;
 pub use self::usage::bytes_written;
-use crate::clock::Clock;
+use crate::clock::{Clock, Trust};
 use crate::config::HistoryConfig;
 use crate::monitor::board::{Board, Event, Incident, State};
 
@@ -54,6 +54,8 @@ pub const FILE_NAME: &str = "history.sqlite";
 const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
 /// What the last flush may take when the daemon stops.
 const LAST_FLUSH_DEADLINE: Duration = Duration::from_secs(1);
+/// Turns of rolling up in one minute's write; the rest is made in the next.
+const ROLL_UP_TURNS: usize = 12;
 const DAY_MS: i64 = 24 * rollup::HOUR_MS;
 
 /// Why the history could not be written or read. The text is for a person.
@@ -119,15 +121,16 @@ pub struct HistorySettings {
     pub timezone: TimeZone,
     /// Tells the time.
     pub clock: Clock,
-    /// False where the clock may not be set yet; [`History::clock_trusted`] is then called when it is.
-    pub clock_trusted: bool,
+    /// How far the clock can be believed at the start; [`History::clock_trusted`] tells when it is known to
+    /// be right.
+    pub clock_trust: Trust,
 }
 
 impl HistorySettings {
-    /// Settings from the configuration, with a clock that is taken to be right.
+    /// Settings from the configuration, with a clock that is taken as it is.
     pub fn new(config: &HistoryConfig, timezone: TimeZone, clock: Clock) -> Self {
         let HistoryConfig { checks_days, hours_days } = *config;
-        Self { checks_days, hours_days, timezone, clock, clock_trusted: true }
+        Self { checks_days, hours_days, timezone, clock, clock_trust: Trust::Taken }
     }
 }
 
@@ -149,7 +152,17 @@ struct Inner {
     /// An incident waits.
     urgent: Notify,
     /// One question at a time: they read whole ranges, and the box has four small cores.
-    questions: Semaphore,
+    questions: Arc<Semaphore>,
+    /// What a question found broken, for the next write to act on.
+    broken: Mutex<Option<Broken>>,
+}
+
+/// A file that a question found damaged.
+#[derive(Debug)]
+struct Broken {
+    /// The damaged file, which may have been replaced since.
+    file: store::Identity,
+    reason: String,
 }
 
 /// How much a write takes along, and how sure it must be.
@@ -174,7 +187,7 @@ impl History {
             let _ = std::fs::create_dir(dir);
         }
         let path = dir.map(|dir| dir.join(FILE_NAME));
-        let timeline = Timeline::start(settings.clock.clone(), settings.clock_trusted);
+        let timeline = Timeline::start(settings.clock.clone(), settings.clock_trust);
         let history = Self(Arc::new(Inner {
             memory: Mutex::new(Memory::new(timeline)),
             store: path.clone().map(|path| Mutex::new(Store::new(path))),
@@ -184,7 +197,8 @@ impl History {
             repaired: watch::Sender::new(None),
             stored: watch::Sender::new(None),
             urgent: Notify::new(),
-            questions: Semaphore::new(1),
+            questions: Arc::new(Semaphore::new(1)),
+            broken: Mutex::new(None),
         }));
         let opened = history.0.write(Write::Everything);
         history.0.tell_fault(opened.as_ref().err());
@@ -228,7 +242,11 @@ impl History {
 
     async fn listen_and_write(self, board: Board, mut events: broadcast::Receiver<Event>, stop: CancellationToken) {
         let snapshot = board.now().clone();
-        lock(&self.0.memory).resync(&snapshot, 0);
+        {
+            let mut memory = lock(&self.0.memory);
+            memory.listens = true;
+            memory.resync(&snapshot, 0);
+        }
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.listen(&board, &mut events) => {}
@@ -277,6 +295,7 @@ impl History {
     async fn keep_writing(&self) {
         let mut minute = tokio::time::interval_at(Instant::now() + FLUSH_EVERY, FLUSH_EVERY);
         minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lost_before = 0;
         loop {
             let write = tokio::select! {
                 _ = minute.tick() => Write::Minute,
@@ -285,6 +304,11 @@ impl History {
             // With the disk away, incidents wait for the minute's try too.
             if write == Write::Minute || self.0.fault.borrow().is_none() {
                 let _ = self.write(write).await; // told through `fault`
+            }
+            let lost = self.lost();
+            if write == Write::Minute && lost > lost_before {
+                log::warn!("the history lost {} entries: there was no room for them in memory", lost - lost_before);
+                lost_before = lost;
             }
         }
     }
@@ -310,6 +334,12 @@ impl History {
         let done = blocking(move || inner.clock_trusted(offset)).await.and_then(|done| done);
         self.0.tell_fault(done.as_ref().err());
         done
+    }
+
+    /// Whether time synchronisation vouches for the clock; false again after a clock that it vouched for
+    /// was set back. While it is false, [`History::clock_trusted`] is worth calling.
+    pub fn is_clock_vouched_for(&self) -> bool {
+        lock(&self.0.memory).timeline.synchronised_now().is_some()
     }
 
     /// A camera's checks that began in `[from, to)`, oldest first; where there are more than `limit`, the
@@ -374,9 +404,9 @@ impl History {
         self.ask(move |s| s.uptime(&camera, from.as_millisecond(), to.as_millisecond())).await
     }
 
-    /// A camera's buckets of `step` (at least a second) over `[from, to)`, [`BUCKETS_MAX`] at most.
-    /// From an hour on they begin at full hours, from a day on at midnights of the configured zone (whole
-    /// days), and come from roll-ups as far as those are made.
+    /// A camera's buckets of [`History::step_used`] over `[from, to)`, [`BUCKETS_MAX`] at most.
+    /// From an hour on they begin at full hours, from a day on at midnights of the configured zone, and
+    /// come from roll-ups as far as those are made. The last is cut at `to`.
     pub async fn series(
         &self,
         camera: &str,
@@ -385,8 +415,15 @@ impl History {
         step: Duration,
     ) -> Result<Vec<Bucket>, Error> {
         let (camera, zone) = (camera.to_owned(), lock(&self.0.settings).timezone.clone());
-        let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).min(3660 * DAY_MS);
+        let step = i64::try_from(Self::step_used(step).as_millis()).unwrap_or(i64::MAX);
         self.ask(move |s| s.series(&camera, from.as_millisecond(), to.as_millisecond(), step, &zone)).await
+    }
+
+    /// The step that [`History::series`] takes for one that is asked for: at least a second, at most ten
+    /// years; from an hour on it is rounded up to whole hours, from a day on to whole days.
+    pub fn step_used(step: Duration) -> Duration {
+        let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).min(3660 * DAY_MS);
+        Duration::from_millis(query::step_used(step).unsigned_abs())
     }
 
     /// Answers one question on a blocking thread, from a snapshot of memory and then the file: what is
@@ -396,27 +433,22 @@ impl History {
         question: impl FnOnce(&Sources) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + QUESTION_DEADLINE;
-        let turn = tokio::time::timeout_at(deadline, self.0.questions.acquire()).await.map_err(|_| Error::Timeout)?;
-        let _turn = turn.map_err(|closed| Error::Worker(closed.to_string()))?;
-        let waiting = self.0.waiting();
-        let path = self.0.path.clone();
-        let (interrupt_to, interrupt_of) = tokio::sync::oneshot::channel();
+        let turns = self.0.questions.clone();
+        let turn = tokio::time::timeout_at(deadline, turns.acquire_owned()).await.map_err(|_| Error::Timeout)?;
+        let turn = turn.map_err(|closed| Error::Worker(closed.to_string()))?;
+        let inner = self.0.clone();
+        let (interrupt_to, mut interrupt_of) = tokio::sync::oneshot::channel();
         let answer = blocking(move || {
-            let db =
-                path.as_deref().filter(|path| path.exists()).and_then(|path| open_to_read(path, waiting.is_file_ours));
-            if let Some(db) = &db {
-                let _ = interrupt_to.send(db.get_interrupt_handle());
-            }
-            question(&Sources { db, waiting: waiting.waiting }).map_err(|source| Error::Storage {
-                action: "read",
-                path: path.unwrap_or_default(),
-                source,
-            })
+            // Kept until the thread is free again, not only until nobody waits: a disk that hangs must not
+            // take one thread after the other.
+            let _turn = turn;
+            inner.answer(question, interrupt_to)
         });
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(answer) => answer?,
             Err(_) => {
-                if let Ok(interrupt) = interrupt_of.await {
+                // There is none while the disk hangs in opening the file.
+                if let Ok(interrupt) = interrupt_of.try_recv() {
                     interrupt.interrupt();
                 }
                 Err(Error::Timeout)
@@ -431,19 +463,47 @@ struct Overlay {
     is_file_ours: bool,
 }
 
-fn open_to_read(path: &Path, is_file_ours: bool) -> Option<rusqlite::Connection> {
-    if !is_file_ours {
-        return None;
-    }
-    schema::open_to_read(path).inspect_err(|error| log::warn!("the history cannot be read: {error}")).ok()
-}
-
 impl Inner {
+    /// Answers a question. Blocks.
+    fn answer<T>(
+        &self,
+        question: impl FnOnce(&Sources) -> rusqlite::Result<T>,
+        interrupt_to: tokio::sync::oneshot::Sender<rusqlite::InterruptHandle>,
+    ) -> Result<T, Error> {
+        let Overlay { waiting, is_file_ours } = self.waiting();
+        let path = self.path.as_deref().filter(|path| is_file_ours && path.exists());
+        let file = path.and_then(|path| store::identity(path).ok());
+        let db = path.and_then(|path| {
+            let opened = schema::open_to_read(path);
+            opened
+                .inspect_err(|error| {
+                    log::warn!("the history cannot be read: {error}");
+                    self.note_damage(file, error);
+                })
+                .ok()
+        });
+        if let Some(db) = &db {
+            let _ = interrupt_to.send(db.get_interrupt_handle());
+        }
+        question(&Sources { db, waiting }).map_err(|source| {
+            self.note_damage(file, &source);
+            Error::Storage { action: "read", path: self.path.clone().unwrap_or_default(), source }
+        })
+    }
+
+    fn note_damage(&self, file: Option<store::Identity>, error: &rusqlite::Error) {
+        if let Some(file) = file
+            && schema::is_damage(error)
+        {
+            *lock(&self.broken) = Some(Broken { file, reason: error.to_string() });
+        }
+    }
+
     fn waiting(&self) -> Overlay {
         let memory = lock(&self.memory);
         let now = memory.timeline.present();
         let mut runs = vec![];
-        let batches: Vec<_> = memory.unwritten().cloned().collect();
+        let batches: Vec<_> = memory.unwritten().cloned().collect(); // shared, not copied
         runs.extend(batches.iter().flat_map(|b| &b.ended).map(|run| (run.began, run.until.unwrap_or(now))));
         if !runs.iter().any(|run| run.0 == memory.timeline.run.began) {
             runs.push((memory.timeline.run.began, now));
@@ -455,12 +515,19 @@ impl Inner {
     fn write(&self, write: Write) -> Result<(), Error> {
         let Some(store) = &self.store else { return Err(Error::NoFolder) };
         let mut store = lock(store);
+        let broken = lock(&self.broken).take();
+        if let Some(Broken { file, reason }) = broken
+            && store::identity(store.path()).ok() == Some(file)
+        {
+            log::error!("the history is damaged: {reason}");
+            store.give_up(reason);
+        }
         let written = self.write_once(&mut store, write);
         match written {
             // Found broken in the middle: set aside, salvaged, and once more.
             Err(Error::Storage { source, .. }) if schema::is_damage(&source) => {
                 log::error!("the history is damaged: {source}");
-                store.close();
+                store.give_up(source.to_string());
                 self.write_once(&mut store, write)
             }
             other => other,
@@ -471,6 +538,12 @@ impl Inner {
         if !store.is_open() {
             self.attach(store)?;
         }
+        let now = self.write_waiting(store, write)?;
+        if write == Write::Incidents { Ok(()) } else { self.roll_up(store, now) }
+    }
+
+    /// Writes what waits; returns the present, Unix ms.
+    fn write_waiting(&self, store: &mut Store, write: Write) -> Result<i64, Error> {
         let (batch, run, now) = lock(&self.memory).hand_out(write != Write::Incidents);
         let newest_incident = batch.incidents.back().map(|incident| incident.id);
         let durable = write != Write::Minute || newest_incident.is_some();
@@ -488,14 +561,25 @@ impl Inner {
                 return Err(error);
             }
         }
-        if write == Write::Incidents { Ok(()) } else { self.roll_up(store, now) }
+        Ok(now)
+    }
+
+    /// Between two pieces of the minute's work: an incident does not wait for the rest.
+    fn write_urgent(&self, store: &mut Store) -> Result<(), Error> {
+        if lock(&self.memory).is_urgent() {
+            self.write_waiting(store, Write::Incidents)?;
+        }
+        Ok(())
     }
 
     /// Opens the file and brings memory and file in line.
     fn attach(&self, store: &mut Store) -> Result<(), Error> {
         lock(&self.memory).file_is_ours = false;
-        let began = lock(&self.memory).timeline.run.began;
-        let opened = store.open(began)?;
+        let (began, true_now) = {
+            let memory = lock(&self.memory);
+            (memory.timeline.run.began, memory.timeline.synchronised_now())
+        };
+        let opened = store.open(began, true_now)?;
         if let Some(repaired) = opened.repaired {
             log::warn!("{repaired}");
             self.repaired.send_replace(Some(repaired));
@@ -507,6 +591,7 @@ impl Inner {
             }
             memory.tell_all();
         }
+        memory.carry_over(opened.open, opened.newest.unwrap_or(began));
         memory.file_is_ours = true;
         log::info!("the history is kept in {}", store.path().display());
         Ok(())
@@ -514,11 +599,21 @@ impl Inner {
 
     fn roll_up(&self, store: &mut Store, now: i64) -> Result<(), Error> {
         let settings = lock(&self.settings).clone();
-        let day_ended =
-            store.change("roll up", false, |change, _| rollup::make_due(change, now, &settings.timezone))?;
-        if day_ended {
+        let run_trusted = lock(&self.memory).timeline.run.trusted;
+        let mut day_ended = false;
+        for _ in 0..ROLL_UP_TURNS {
+            let turn = store.change("roll up", false, |change, _| rollup::make_due(change, now, &settings.timezone))?;
+            day_ended |= turn.day_ended;
+            self.write_urgent(store)?;
+            if !turn.moved {
+                break;
+            }
+        }
+        // A clock that was not set yet may lie years ahead: nothing is old by it.
+        if day_ended && run_trusted {
             let before = |days: u32| now.saturating_sub(i64::from(days) * DAY_MS);
-            store.delete_old(before(settings.checks_days), before(settings.hours_days))?;
+            let urgent = |store: &mut Store| self.write_urgent(store);
+            store.delete_old(before(settings.checks_days), before(settings.hours_days), urgent)?;
         }
         Ok(())
     }
@@ -529,6 +624,17 @@ impl Inner {
         // only memory.
         let written = self.write(Write::Everything);
         let mut store = self.store.as_ref().map(lock);
+        let first = lock(&self.memory).first_untrusted();
+        if written.is_ok()
+            && let Some(store) = &mut store
+            && let Some((began, monotonic)) = first
+        {
+            // An earlier process may have dated its rows after what is now known to be the time.
+            let newest = store.change("re-stamp", true, |change, _| {
+                store::take_back(change, monotonic.saturating_add(offset), began)
+            })?;
+            lock(&self.memory).lower_floor(newest);
+        }
         let moves = lock(&self.memory).true_times(offset);
         let mut moved = Ok(());
         if written.is_ok()

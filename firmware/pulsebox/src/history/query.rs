@@ -2,7 +2,8 @@
 //!
 //! Reads go through their own read-only connection, so that a long one never delays a write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -84,7 +85,7 @@ pub struct LastState {
 /// What memory holds of what was asked: the overlay.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    pub batches: Vec<Batch>,
+    pub batches: Vec<Arc<Batch>>,
     /// The run that goes on and those ended, (began, until).
     pub runs: Vec<(i64, i64)>,
     /// The present, Unix ms.
@@ -129,6 +130,27 @@ impl Sources {
         Ok(found)
     }
 
+    /// Every check of a camera that began in `[from, to)`, each once, in no order: counted as they are read,
+    /// since a fortnight of them is a hundred thousand.
+    fn each_check(&self, camera: &str, from: i64, to: i64, mut take: impl FnMut(Packed)) -> Result<()> {
+        let mut waiting: HashSet<i64> = HashSet::new();
+        for check in self.waiting.batches.iter().flat_map(|b| &b.checks).filter(|c| *c.camera == *camera) {
+            // What was written since memory was asked is in both.
+            if check.at >= from && check.at < to && waiting.insert(check.at) {
+                take(of(check));
+            }
+        }
+        if let (Some(db), Some(number)) = (&self.db, self.number(camera)?) {
+            rollup::each_check(db, from, to, |check| {
+                if check.camera == number && !waiting.contains(&check.at_ms) {
+                    take(check);
+                }
+                true
+            })?;
+        }
+        Ok(())
+    }
+
     pub fn checks(&self, camera: &str, from: i64, to: i64, limit: usize) -> Result<Vec<CheckRow>> {
         Ok(self.packed(camera, from, to, limit)?.into_values().map(row_of).collect())
     }
@@ -166,11 +188,7 @@ impl Sources {
     pub fn open_incidents(&self) -> Result<Vec<Incident>> {
         let mut found: BTreeMap<i64, Incident> = BTreeMap::new();
         if let Some(db) = &self.db {
-            let mut select = db.prepare(&format!("{INCIDENT} WHERE i.until IS NULL"))?;
-            for row in select.query_map([], incident)? {
-                let row = row?;
-                found.insert(row.id, row);
-            }
+            found.extend(open_in(db)?.into_iter().map(|incident| (incident.id, incident)));
         }
         for waiting in self.waiting.batches.iter().flat_map(|b| &b.incidents) {
             found.insert(waiting.id, waiting.clone());
@@ -227,10 +245,11 @@ impl Sources {
         Ok(Uptime { times, percent: times.percent() })
     }
 
-    /// Buckets of `step` ms over `[from, to)`. Below an hour they are made from single checks, from an
-    /// hour on from roll-ups, and what is not rolled up yet from single checks again.
+    /// Buckets of `step` ms ([`step_used`]) over `[from, to)`. Below an hour they are made from single
+    /// checks, from an hour on from roll-ups, and what is not rolled up yet or does not lie wholly inside
+    /// one bucket from single checks again.
     pub fn series(&self, camera: &str, from: i64, to: i64, step: i64, zone: &TimeZone) -> Result<Vec<Bucket>> {
-        let mut buckets = empty_buckets(from, to, step.max(1_000), zone);
+        let mut buckets = empty_buckets(from, to, step, zone);
         let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Ok(buckets) };
         let (from, to) = (first.from.as_millisecond(), last.to.as_millisecond());
         let starts: Vec<i64> = buckets.iter().map(|bucket| bucket.from.as_millisecond()).collect();
@@ -240,7 +259,9 @@ impl Sources {
         if step >= HOUR_MS
             && let (Some(db), Some(number)) = (&self.db, self.number(camera)?)
         {
-            rest = rolled_until(db, table)?.clamp(from, to);
+            // The last bucket may be cut: of the period that it cuts, no roll-up tells.
+            let whole = if step >= DAY_MS { rollup::midnight(to, zone) } else { rollup::floor_hour(to) };
+            rest = rolled_until(db, table)?.min(whole).clamp(from, to);
             for piece in read_rolled(db, table, number, from, rest)? {
                 if let Some(bucket) = place(piece.from.as_millisecond()).and_then(|i| buckets.get_mut(i)) {
                     merge(bucket, &piece);
@@ -249,11 +270,11 @@ impl Sources {
         }
         let spans = self.runs_and_states(camera, rest, to)?;
         let mut tallies: Vec<Tally> = buckets.iter().map(|_| Tally::default()).collect();
-        for (at, check) in self.packed(camera, rest, to, usize::MAX)? {
-            if let Some(tally) = place(at).and_then(|i| tallies.get_mut(i)) {
+        self.each_check(camera, rest, to, |check| {
+            if let Some(tally) = place(check.at_ms).and_then(|i| tallies.get_mut(i)) {
                 tally.add(&check);
             }
-        }
+        })?;
         for (bucket, mut tally) in buckets.iter_mut().zip(tallies) {
             let (begin, end) = (bucket.from.as_millisecond().max(rest), bucket.to.as_millisecond());
             if end > begin {
@@ -277,6 +298,20 @@ impl Sources {
         }
         Ok(buckets)
     }
+}
+
+/// The step that a series really has, ms: at least a second; from an hour on whole hours, from a day on
+/// whole days, rounded up, since roll-ups know no less.
+pub(super) fn step_used(step: i64) -> i64 {
+    let whole = if step > 23 * HOUR_MS {
+        DAY_MS
+    } else if step > HOUR_MS {
+        HOUR_MS
+    } else {
+        1
+    };
+    let step = step.max(1_000);
+    step.saturating_add(whole - 1) / whole * whole
 }
 
 /// Buckets over `[from, to)`, [`BUCKETS_MAX`] at most. From an hour on they begin at full hours, from a
@@ -324,6 +359,11 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 const INCIDENT: &str = "SELECT i.id, c.key, i.state, i.verdict, i.message, i.began, i.until
     FROM incidents AS i JOIN cameras AS c ON c.id = i.camera";
+
+/// The incidents without an end in the file.
+pub(super) fn open_in(db: &Connection) -> Result<Vec<Incident>> {
+    db.prepare(&format!("{INCIDENT} WHERE i.until IS NULL"))?.query_map([], incident)?.collect()
+}
 
 fn incident(row: &Row<'_>) -> Result<Incident> {
     Ok(Incident {

@@ -16,35 +16,54 @@ use super::schema::{self, OpenError, TABLES};
 /// Files set aside that are kept, newest first.
 const SET_ASIDE_KEPT: usize = 2;
 
-/// Sets the file aside, makes a new one, and moves over what can be read. Returns the new file, open, and
-/// a sentence for the log.
+/// Makes a new file of what can be read, and only then puts it in the place of the damaged one, which is
+/// kept aside. Returns the new file, open, and a sentence for the log. A power cut at any point leaves
+/// the damaged file in its place, or the new one: never an empty one.
 pub(super) fn set_aside_and_salvage(path: &Path, reason: &str) -> Result<(Connection, Option<String>), Error> {
-    let aside = set_aside(path).map_err(|source| Error::Folder { path: path.into(), source })?;
-    let new = schema::open(path).map_err(|error| match error {
-        OpenError::Storage(source) => Error::Storage { action: "make", path: path.into(), source },
-        OpenError::Damaged(_) | OpenError::Newer(..) => Error::Closed { path: path.into() },
-    })?;
-    let rows = salvage(&aside, &new);
+    let folder = |source| Error::Folder { path: path.into(), source };
+    let new = suffixed(path, ".new");
+    remove(&new); // of a salvage that a power cut ended
+    let rows = salvage(path, &new)?;
+    let aside = swap(path, &new).map_err(folder)?;
+    forget_oldest(path);
     let sentence = format!(
         "the history was damaged ({reason}); it was set aside as {}, {rows} rows were salvaged into a new one",
         aside.display()
     );
-    Ok((new, Some(sentence)))
+    Ok((opened(path)?, Some(sentence)))
 }
 
-/// Renames the file and its log to `….damaged-<time>`, and removes the oldest of such files.
-fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+fn opened(path: &Path) -> Result<Connection, Error> {
+    schema::open(path).map_err(|error| match error {
+        OpenError::Storage(source) => Error::Storage { action: "make", path: path.into(), source },
+        OpenError::Damaged(_) | OpenError::Newer(..) => Error::Closed { path: path.into() },
+    })
+}
+
+/// Removes a database with its log; what is not there is no matter.
+fn remove(file: &Path) {
+    for part in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(suffixed(file, part));
+    }
+}
+
+/// Puts `new` in the place of the damaged file, which gets the name `….damaged-<time>`.
+fn swap(path: &Path, new: &Path) -> std::io::Result<PathBuf> {
     let now = Timestamp::now();
     let mut aside = suffixed(path, &format!(".damaged-{}", now.strftime("%Y%m%dT%H%M%S%3f")));
     while aside.exists() {
         aside = suffixed(&aside, "x");
     }
-    std::fs::rename(path, &aside)?;
+    // A second name for it, so that the place is never empty.
+    std::fs::hard_link(path, &aside)?;
     for part in ["-wal", "-shm"] {
-        // They may not exist; without the log, the file alone is read.
+        // They may not exist. The log must not meet the new file.
         let _ = std::fs::rename(suffixed(path, part), suffixed(&aside, part));
     }
-    forget_oldest(path);
+    std::fs::rename(new, path)?;
+    if let Some(folder) = path.parent() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
     Ok(aside)
 }
 
@@ -67,34 +86,38 @@ fn forget_oldest(path: &Path) {
         .map(|entry| entry.path())
         .collect();
     aside.sort(); // their names end in the time
-    for old in aside.iter().rev().skip(SET_ASIDE_KEPT) {
-        for part in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(suffixed(old, part));
-        }
-    }
+    aside.iter().rev().skip(SET_ASIDE_KEPT).for_each(|old| remove(old));
 }
 
-/// Copies what can be read; returns how many rows.
-fn salvage(from: &Path, into: &Connection) -> usize {
-    let Ok(old) = Connection::open(from) else { return 0 };
-    // Lets SQLite read a file that is shorter than its header says.
-    let _ = old.pragma_update(None, "writable_schema", true);
-    let all_or_none = into.unchecked_transaction();
+/// Copies what can be read into a new file, synced; returns how many rows.
+fn salvage(from: &Path, new: &Path) -> Result<usize, Error> {
+    let into = opened(new)?;
     let mut rows = 0;
-    for table in TABLES {
-        let forwards = copy(&old, into, table, "ASC");
-        rows += forwards.0;
-        if !forwards.1 {
-            rows += copy(&old, into, table, "DESC").0;
+    let done = (|| {
+        schema::set_durable(&into, true)?;
+        let all_or_none = into.unchecked_transaction()?;
+        if let Ok(old) = Connection::open(from) {
+            // Lets SQLite read a file that is shorter than its header says.
+            let _ = old.pragma_update(None, "writable_schema", true);
+            for table in TABLES {
+                let forwards = copy(&old, &into, table, "ASC");
+                rows += forwards.0;
+                if !forwards.1 {
+                    rows += copy(&old, &into, table, "DESC").0;
+                }
+            }
         }
-    }
-    if let Ok(change) = all_or_none
-        && let Err(error) = change.commit()
-    {
-        log::warn!("what was salvaged of the history cannot be written: {error}");
-        return 0;
-    }
-    rows
+        all_or_none.commit()
+    })();
+    // Closing folds the log into the file.
+    done.and_then(|()| into.close().map_err(|(_, error)| error)).map_err(|source| Error::Storage {
+        action: "salvage into",
+        path: new.into(),
+        source,
+    })?;
+    let synced = std::fs::File::open(new).and_then(|file| file.sync_all());
+    synced.map_err(|source| Error::Folder { path: new.into(), source })?;
+    Ok(rows)
 }
 
 /// Copies a table's rows in one direction; returns how many were new, and whether it came to the end.

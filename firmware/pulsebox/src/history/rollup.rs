@@ -15,8 +15,8 @@ use super::spans::{self, Times};
 use crate::camera::Severity;
 
 pub(super) const HOUR_MS: i64 = 3_600_000;
-/// Roll-ups made in one transaction, so that catching up after long does not hold the writer.
-const AT_ONCE: usize = 48;
+/// Roll-ups of each kind made in one transaction, so that catching up after long does not hold the writer.
+const AT_ONCE: usize = 4;
 /// A check that began this long before a window may have ended in it (deadline 120 s at most, and a wait).
 pub(super) const SLACK_MS: i64 = 300_000;
 
@@ -44,9 +44,18 @@ impl Tally {
     }
 }
 
-/// Makes the roll-ups that are due at `now` (Unix ms); true where a day was finished.
-pub(super) fn make_due(change: &Transaction<'_>, now: i64, zone: &TimeZone) -> rusqlite::Result<bool> {
-    let Some((mut hours, mut days)) = marks(change, zone)? else { return Ok(false) };
+/// What one turn of rolling up did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// Something was made or passed over: another turn may find more.
+    pub moved: bool,
+    /// A day was finished.
+    pub day_ended: bool,
+}
+
+/// Makes the roll-ups that are due at `now` (Unix ms), a few at most.
+pub(super) fn make_due(change: &Transaction<'_>, now: i64, zone: &TimeZone) -> rusqlite::Result<Turn> {
+    let Some((mut hours, mut days)) = marks(change, zone)? else { return Ok(Turn::default()) };
     let before = (hours, days);
     for _ in 0..AT_ONCE {
         let end = hours + HOUR_MS;
@@ -75,7 +84,7 @@ pub(super) fn make_due(change: &Transaction<'_>, now: i64, zone: &TimeZone) -> r
             [hours, days],
         )?;
     }
-    Ok(before.1 != days)
+    Ok(Turn { moved: before != (hours, days), day_ended: before.1 != days })
 }
 
 /// What begins at `at` (Unix ms) or later is to be rolled up again.

@@ -92,6 +92,9 @@ const LOG_BYTES: u32 = 4 * 1024 * 1024;
 /// Files up to this size are read through at opening, which takes a card a few seconds at most. In
 /// larger ones damage is found when it is met.
 const CHECKED_BYTES: u64 = 64 * 1024 * 1024;
+/// SQLite's way to a file that one process uses: the log's index lies in memory. As a file it would be
+/// dirtied at every flush, and cost the card more than the checks do. Other processes are kept out.
+const ONE_PROCESS: &str = "unix-excl";
 
 /// Why a file cannot be used as it is.
 #[derive(Debug)]
@@ -123,7 +126,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
 
 pub(super) fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection, OpenError> {
     let size = std::fs::metadata(path).map_or(0, |file| file.len());
-    let mut db = Connection::open(path)?;
+    let mut db = Connection::open_with_flags_and_vfs(path, OpenFlags::default(), ONE_PROCESS)?;
     db.busy_timeout(Duration::from_secs(2))?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let version = usize::try_from(version).unwrap_or(usize::MAX);
@@ -155,7 +158,8 @@ pub(super) fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection, 
 
 /// Opens the file for reading beside the writer.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, rusqlite::Error> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags_and_vfs(path, flags, ONE_PROCESS)?;
     db.busy_timeout(Duration::from_secs(2))?;
     Ok(db)
 }

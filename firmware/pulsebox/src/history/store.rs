@@ -12,7 +12,8 @@ use super::block::{self, Packed};
 use super::memory::{Batch, Check};
 use super::schema::{self, OpenError};
 use super::timeline::Run;
-use super::{Error, repair};
+use super::{Error, query, repair};
+use crate::monitor::board::Incident;
 
 /// Checks in one row at most, when an outage of the disk let many gather.
 const CHECKS_A_ROW: usize = 1000;
@@ -21,6 +22,9 @@ const DELETED_AT_ONCE: i64 = 500;
 /// Incidents kept at most (the oldest go): a camera that flaps for years must not fill the card.
 const INCIDENTS_ON_DISK: i64 = 200_000;
 
+/// A file, whatever its name: device and inode.
+pub(super) type Identity = (u64, u64);
+
 /// What opening found, for the one who wires memory to it.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
@@ -28,6 +32,8 @@ pub(super) struct Opened {
     pub newest: Option<i64>,
     /// The file already holds the run that was asked for.
     pub knows_run: bool,
+    /// Incidents without an end.
+    pub open: Vec<Incident>,
     /// What was set aside and salvaged, for the log.
     pub repaired: Option<String>,
 }
@@ -36,20 +42,22 @@ pub(super) struct Opened {
 pub(super) struct Store {
     path: PathBuf,
     file: Option<File>,
+    /// Why the file at the path must be set aside before it is used again.
+    damaged: Option<String>,
 }
 
 #[derive(Debug)]
 struct File {
     db: Connection,
-    /// Device and inode: a path that leads elsewhere since is another file.
-    identity: (u64, u64),
+    /// A path that leads elsewhere since is another file.
+    identity: Identity,
     /// The small numbers of cameras, by key.
     cameras: HashMap<Arc<str>, i64>,
 }
 
 impl Store {
     pub fn new(path: PathBuf) -> Self {
-        Self { path, file: None }
+        Self { path, file: None, damaged: None }
     }
 
     pub fn path(&self) -> &Path {
@@ -61,28 +69,39 @@ impl Store {
         self.file.as_ref().is_some_and(|file| identity(&self.path).ok() == Some(file.identity))
     }
 
-    /// Lets go of the file.
-    pub fn close(&mut self) {
+    /// Lets go of the file, which was found broken; it is set aside and salvaged when opened next.
+    pub fn give_up(&mut self, reason: String) {
         self.file = None;
+        self.damaged = Some(reason);
     }
 
     /// Opens the file, repaired if need be, and closes the run that a power cut left open. `run` is the
-    /// begin of the present run, Unix ms.
-    pub fn open(&mut self, run: i64) -> Result<Opened, Error> {
+    /// begin of the present run, Unix ms. `true_now`, Unix ms, where the clock is vouched for: runs dated
+    /// after it are moved to follow the run before them.
+    pub fn open(&mut self, run: i64, true_now: Option<i64>) -> Result<Opened, Error> {
         self.file = None;
-        let (db, repaired) = match schema::open(&self.path) {
-            Ok(db) => (db, None),
-            Err(OpenError::Damaged(reason)) => repair::set_aside_and_salvage(&self.path, &reason)?,
-            Err(OpenError::Newer(found, known)) => {
-                return Err(Error::Newer { path: self.path.clone(), found, known });
-            }
-            Err(OpenError::Storage(source)) => return Err(self.failed("open", source)),
-        };
+        let (mut db, repaired) = self.open_file()?;
+        // Repaired: not once more if something else fails below.
+        self.damaged = None;
         let identity = identity(&self.path).map_err(|source| Error::Folder { path: self.path.clone(), source })?;
-        let mut opened = close_last_run(&db, run).map_err(|source| self.failed("read", source))?;
+        let mut opened = find_newest(&mut db, run, true_now).map_err(|source| self.failed("read", source))?;
         opened.repaired = repaired;
         self.file = Some(File { db, identity, cameras: HashMap::new() });
         Ok(opened)
+    }
+
+    fn open_file(&self) -> Result<(Connection, Option<String>), Error> {
+        if let Some(reason) = &self.damaged
+            && self.path.exists()
+        {
+            return repair::set_aside_and_salvage(&self.path, reason);
+        }
+        match schema::open(&self.path) {
+            Ok(db) => Ok((db, None)),
+            Err(OpenError::Damaged(reason)) => repair::set_aside_and_salvage(&self.path, &reason),
+            Err(OpenError::Newer(found, known)) => Err(Error::Newer { path: self.path.clone(), found, known }),
+            Err(OpenError::Storage(source)) => Err(self.failed("open", source)),
+        }
     }
 
     fn failed(&self, action: &'static str, source: rusqlite::Error) -> Error {
@@ -116,9 +135,16 @@ impl Store {
         })
     }
 
-    /// Deletes what is older than it is kept, in small transactions. Times are Unix ms.
-    pub fn delete_old(&mut self, checks_before: i64, hours_before: i64) -> Result<(), Error> {
+    /// Deletes what is older than it is kept, in small transactions, with `between` after each. Times are
+    /// Unix ms.
+    pub fn delete_old(
+        &mut self,
+        checks_before: i64,
+        hours_before: i64,
+        mut between: impl FnMut(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         loop {
+            between(self)?;
             let deleted = self.change("delete old rows from", false, |change, _| {
                 change.execute(
                     "DELETE FROM checks WHERE id IN (SELECT id FROM checks WHERE id < ?1 - ms ORDER BY id LIMIT ?2)",
@@ -148,12 +174,45 @@ impl Store {
     }
 }
 
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+/// Which file stands at the path.
+pub(super) fn identity(path: &Path) -> std::io::Result<Identity> {
     std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// After a power cut the last run has no end: it is the end of the newest row, whatever its kind.
-fn close_last_run(db: &Connection, run: i64) -> rusqlite::Result<Opened> {
+/// Closes the run that a power cut left open, takes back what a wrong clock dated into the future, and
+/// looks what is newest then and which incidents are open.
+fn find_newest(db: &mut Connection, run: i64, true_now: Option<i64>) -> rusqlite::Result<Opened> {
+    let knows_run = close_last_run(db, run)?;
+    if let Some(now) = true_now.filter(|_| !knows_run) {
+        let change = db.transaction()?;
+        take_back(&change, now, i64::MAX)?;
+        change.commit()?;
+    }
+    let newest = db.query_row("SELECT max(until) FROM runs WHERE began <> ?1", [run], |row| row.get(0))?;
+    Ok(Opened { newest, knows_run, open: query::open_in(db)?, repaired: None })
+}
+
+/// Runs that began in `(now, before)`, Unix ms, were dated by a clock that was ahead: each is moved to
+/// follow the one before it. Returns the newest time before `before` then.
+pub(super) fn take_back(change: &Transaction<'_>, now: i64, before: i64) -> rusqlite::Result<Option<i64>> {
+    let ahead: Vec<(i64, i64)> = change
+        .prepare("SELECT began, coalesce(until, began) FROM runs WHERE began > ?1 AND began < ?2 ORDER BY began")?
+        .query_map([now, before], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (began, until) in ahead {
+        let previous: Option<i64> =
+            change.query_row("SELECT max(until) FROM runs WHERE began < ?1", [began], |row| row.get(0))?;
+        let to = previous.map_or_else(|| now.saturating_sub(until - began + 1), |previous| previous + 1);
+        if to < began {
+            move_run(change, began, to - began)?;
+        }
+    }
+    change.query_row("SELECT max(until) FROM runs WHERE began < ?1", [before], |row| row.get(0))
+}
+
+/// After a power cut the last run has no end: it is the end of the newest row, whatever its kind. True
+/// where the file holds the run that began at `run` already.
+fn close_last_run(db: &Connection, run: i64) -> rusqlite::Result<bool> {
     let knows_run = db.query_row("SELECT 1 FROM runs WHERE began = ?1", [run], |_| Ok(())).optional()?.is_some();
     if !knows_run {
         db.execute(
@@ -165,8 +224,7 @@ fn close_last_run(db: &Connection, run: i64) -> rusqlite::Result<Opened> {
             [],
         )?;
     }
-    let newest = db.query_row("SELECT max(until) FROM runs WHERE began <> ?1", [run], |row| row.get(0))?;
-    Ok(Opened { newest, knows_run, repaired: None })
+    Ok(knows_run)
 }
 
 fn write_batch(

@@ -2,17 +2,19 @@
 //!
 //! A Pi has no clock of its own. Until it is set, a boot may start in 1970 or some minutes in the past.
 //! So time is told in runs: stretches under one steady clock. A step of the clock ends the run and begins
-//! another. A run that would begin before the newest row begins right after it instead; when the true
-//! time is known, the provisional runs of this process are moved ([`super::restamp`]).
+//! another. A run that would begin before the newest row begins right after it instead and goes on from
+//! there; when the true time is known, the provisional runs of this process are moved
+//! ([`super::History::clock_trusted`]).
+//!
+//! Only readings of the clock move time on. What an event says of its own time is believed between the
+//! run's begin and now, and never moves anything.
 
 use jiff::Timestamp;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Trust};
 
 /// A wall clock that moves against the monotonic one by more than this was set, and did not just drift.
 const STEP_MS: i64 = 2_000;
-/// A trusted clock set back by less than this is waited for; one set back further is followed at a shift.
-const WAITED_FOR_MS: i64 = 3_600_000;
 
 /// A stretch of watching under one steady clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(super) struct Run {
 pub(super) struct Timeline {
     clock: Clock,
     pub run: Run,
+    /// Time synchronisation vouched for the clock.
+    synchronised: bool,
     /// Wall minus monotonic, ms, as last seen.
     offset: i64,
     /// Added to the wall time.
@@ -42,22 +46,24 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    pub fn start(clock: Clock, trusted: bool) -> Self {
+    pub fn start(clock: Clock, trust: Trust) -> Self {
         let (now, monotonic) = (clock.now().as_millisecond(), clock.monotonic_ms());
+        let trusted = trust != Trust::Provisional;
         let run = Run { began: now, until: None, monotonic, boot: boot_id(), trusted };
-        Self { clock, run, offset: now - monotonic, shift: 0, newest: now }
+        let synchronised = trust == Trust::Synchronised;
+        Self { clock, run, synchronised, offset: now - monotonic, shift: 0, newest: now }
     }
 
     /// The time a row of this moment gets, Unix ms.
     pub fn now(&mut self) -> i64 {
-        self.stamp(self.clock.now())
+        self.newest = self.present();
+        self.newest
     }
 
-    /// The time of something that happened at `at` by the wall clock in this run.
+    /// The time of something that happened at `at` by the wall clock: in this run, and not in the future.
     pub fn stamp(&mut self, at: Timestamp) -> i64 {
-        let time = at.as_millisecond().saturating_add(self.shift).max(self.run.began);
-        self.newest = self.newest.max(time);
-        time
+        let now = self.now();
+        at.as_millisecond().saturating_add(self.shift).clamp(self.run.began.min(now), now)
     }
 
     /// The present for readers: never before the newest row.
@@ -65,9 +71,14 @@ impl Timeline {
         self.clock.now().as_millisecond().saturating_add(self.shift).max(self.newest)
     }
 
-    /// What is added to the wall clock's time, ms.
-    pub fn shift(&self) -> i64 {
-        self.shift
+    /// A row reaches to `at`, so nothing later may be dated before it.
+    pub fn reached(&mut self, at: i64) {
+        self.newest = self.newest.max(at);
+    }
+
+    /// The wall clock, unshifted, if time synchronisation vouches for it, Unix ms.
+    pub fn synchronised_now(&self) -> Option<i64> {
+        self.synchronised.then(|| self.clock.now().as_millisecond())
     }
 
     /// Looks whether the clock was set meanwhile. If so, ends the run, begins the next, and returns the
@@ -79,45 +90,39 @@ impl Timeline {
             self.offset = offset; // drift and slewing
             return None;
         }
-        let trusted = self.run.trusted;
-        Some(self.begin_next(trusted))
-    }
-
-    /// Ends the run now, by its own clock, and begins another at the wall clock's time.
-    pub fn begin_next(&mut self, trusted: bool) -> Run {
         let monotonic = self.clock.monotonic_ms();
-        let wall = self.clock.now().as_millisecond();
         let ended_at = (monotonic + self.offset + self.shift).max(self.newest);
-        let ended = Run { until: Some(ended_at), ..self.run.clone() };
-        self.offset = wall - monotonic;
-        let back = ended_at - wall;
-        self.shift = if back > WAITED_FOR_MS { back } else { 0 };
-        self.newest = ended_at.max(self.run.began + 1).max(wall);
-        self.run = Run {
-            began: (wall + self.shift).max(ended_at).max(self.run.began + 1),
-            until: None,
-            monotonic,
-            boot: self.run.boot.clone(),
-            trusted,
-        };
-        ended
-    }
-
-    /// Moves the run so that it begins no earlier than `floor`; returns by how much, ms.
-    pub fn not_before(&mut self, floor: i64) -> i64 {
-        let by = (floor - self.run.began).max(0);
-        self.moved(by);
-        // Behind by little under a trusted clock: the rows wait at the floor until the clock has passed it.
-        if !(self.run.trusted && by <= WAITED_FOR_MS) {
-            self.shift += by;
+        if self.synchronised && moved < 0 {
+            // A clock that is vouched for went back: this run was ahead of the true time. It waits, marked,
+            // until the clock is vouched for again, and then moves to where it belongs.
+            self.synchronised = false;
+            self.run.trusted = false;
         }
-        by
+        let ended = Run { until: Some(ended_at), ..self.run.clone() };
+        self.begin(ended_at, monotonic, self.run.trusted);
+        Some(ended)
     }
 
-    /// The run as it is now lies `by` ms later.
-    pub fn moved(&mut self, by: i64) {
+    /// Begins a run at the wall clock's time, or at `floor` where the clock is behind it: then it goes on
+    /// from there, shifted.
+    fn begin(&mut self, floor: i64, monotonic: i64, trusted: bool) {
+        let wall = self.clock.now().as_millisecond();
+        self.offset = wall - monotonic;
+        // Runs are known by their begin, so no two may share it.
+        let behind = (floor.max(self.run.began + 1) - wall).max(0);
+        // A moment's difference is waited for; time stands still until then.
+        self.shift = if behind > STEP_MS { behind } else { 0 };
+        self.newest = wall + behind;
+        self.run = Run { began: self.newest, until: None, monotonic, boot: self.run.boot.clone(), trusted };
+    }
+
+    /// Moves the run and all that it will date by `by` ms, later.
+    pub fn shift_by(&mut self, by: i64) {
         self.run.began += by;
         self.newest += by;
+        if by > STEP_MS {
+            self.shift += by;
+        }
     }
 
     /// The run turned out to lie `by` ms later (or earlier): ends it at its true end, and begins a trusted
@@ -127,18 +132,13 @@ impl Timeline {
         self.run.began += by;
         let ended_at = self.run.began + (monotonic - self.run.monotonic);
         let ended = Run { until: Some(ended_at), trusted: true, ..self.run.clone() };
-        let wall = self.clock.now().as_millisecond();
-        self.offset = wall - monotonic;
-        self.shift = 0;
-        self.newest = ended_at;
-        self.run = Run {
-            began: wall.max(ended_at).max(self.run.began + 1),
-            until: None,
-            monotonic,
-            trusted: true,
-            ..ended.clone()
-        };
+        self.begin(ended_at, monotonic, true);
         ended
+    }
+
+    /// Time synchronisation vouches for the clock from here on.
+    pub fn vouched_for(&mut self) {
+        self.synchronised = true;
     }
 }
 

@@ -120,3 +120,60 @@ fn a_file_is_brought_forward_in_one_transaction_or_not_at_all() {
     assert_eq!(version(&path), 2);
     assert!(matches!(schema::open(&path), Err(OpenError::Newer(2, 1))));
 }
+
+/// Overwrites the first page of a table.
+fn ruin(folder: &Path, table: &str) {
+    let page = look(folder, &format!("SELECT rootpage FROM sqlite_schema WHERE name = '{table}'"));
+    let page = usize::try_from(page).unwrap();
+    let path = folder.join(FILE_NAME);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[(page - 1) * 1024..page * 1024].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+    // Too long to be read through at opening, so that the damage is met later.
+    fs::File::options().write(true).open(&path).unwrap().set_len(65 << 20).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_that_a_write_meets_in_a_large_file_is_repaired_at_once() {
+    let (folder, clock, _) = lived_in().await;
+    ruin(folder.path(), "states");
+    let scene = Scene::begin(Some(folder.path()), clock);
+    scene.state("gate", State::Up).await;
+    scene.check("gate", Verdict::Ok).await;
+    scene.open_incident("gate").await;
+    pass(MINUTE).await;
+    assert_eq!((set_aside(folder.path()), scene.history.fault().borrow().clone()), (1, None));
+    assert!(scene.history.repaired().borrow().is_some());
+    assert_eq!(all_checks(&scene.history, "gate").await.len(), 201);
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_that_only_a_question_meets_is_repaired_by_the_next_write() {
+    let (folder, clock, _) = lived_in().await;
+    ruin(folder.path(), "hours");
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    assert_eq!(set_aside(folder.path()), 0, "nothing has met it yet");
+    let hour = Duration::from_secs(3_600);
+    assert!(scene.history.series("gate", start(), clock.now(), hour).await.is_err());
+    pass(MINUTE * 2).await;
+    assert_eq!((set_aside(folder.path()), scene.history.fault().borrow().clone()), (1, None));
+    assert!(scene.history.series("gate", start(), clock.now(), hour).await.is_ok());
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_power_cut_in_the_middle_of_a_salvage_costs_nothing() {
+    let (folder, clock, incidents) = lived_in().await;
+    ruin(folder.path(), "hours");
+    let path = folder.path().join(FILE_NAME);
+    fs::File::options().write(true).open(&path).unwrap().set_len(100_000).unwrap();
+    // What such a cut leaves: a part of the new file, and the damaged one where it was.
+    fs::write(folder.path().join("history.sqlite.new"), &fs::read(&path).unwrap()[..8_192]).unwrap();
+    fs::write(folder.path().join("history.sqlite.new-wal"), [7; 99]).unwrap();
+    let scene = Scene::begin(Some(folder.path()), clock);
+    assert_eq!((set_aside(folder.path()), scene.history.fault().borrow().clone()), (1, None));
+    assert!(all_incidents(&scene.history).await.len() > incidents.len() / 2);
+    assert!(!folder.path().join("history.sqlite.new").exists());
+    scene.end().await;
+}

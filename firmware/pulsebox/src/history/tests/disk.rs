@@ -126,3 +126,20 @@ async fn without_a_disk_memory_is_bounded_and_what_it_drops_is_counted() {
     assert_eq!(scene.history.lost(), 5_000);
     scene.end().await;
 }
+
+#[tokio::test]
+async fn a_question_that_hangs_holds_one_thread_and_no_more() {
+    let scene = Scene::begin(None, Clock::system());
+    let (free, held) = std::sync::mpsc::channel::<()>();
+    let hanging = scene.history.clone();
+    let hangs = tokio::spawn(async move {
+        let _ = hanging.ask(move |_| held.recv().map_err(|_| rusqlite::Error::InvalidQuery)).await;
+    });
+    settle().await;
+    hangs.abort(); // as a page that was closed
+    assert!(hangs.await.unwrap_err().is_cancelled());
+    assert_eq!(scene.history.0.questions.available_permits(), 0, "the thread is still taken");
+    drop(free);
+    scene.history.open_incidents().await.unwrap();
+    scene.end().await;
+}

@@ -204,3 +204,73 @@ async fn old_checks_go_and_roll_ups_stay() {
     assert!(sizes.last().unwrap() <= &(sizes[sizes.len() / 2] * 11 / 10), "pages are used again: {sizes:?}");
     scene.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_open_on_a_disk_that_came_late_ends_where_watching_ended() {
+    let parent = tempfile::tempdir().unwrap();
+    let (folder, away) = (parent.path().join("data"), parent.path().join("away"));
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(&folder), clock.clone());
+    let old = scene.open_incident("gate").await;
+    pass(Duration::from_secs(630)).await;
+    scene.cut();
+    let cut = start() + jiff::SignedDuration::from_secs(600); // the last flush
+    std::fs::rename(&folder, &away).unwrap();
+    std::fs::write(&folder, "no folder").unwrap();
+    pass(Duration::from_secs(100)).await;
+    let scene = Scene::begin(Some(&folder), clock.clone());
+    assert!(scene.history.fault().borrow().is_some());
+    assert!(scene.history.open_incidents().await.unwrap().is_empty());
+    let new = incident("gate", clock.now());
+    scene.tell_open(&new);
+    pass(MINUTE).await;
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    pass(MINUTE * 2).await;
+    assert_eq!(*scene.history.fault().borrow(), None);
+    assert_eq!(scene.history.open_incidents().await.unwrap(), std::slice::from_ref(&new), "one at a time");
+    assert_eq!(all_incidents(&scene.history).await[&old.id].to, Some(cut));
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_open_and_the_monitor_does_not_take_up_ends_where_watching_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    let gate = scene.open_incident("gate").await;
+    pass(Duration::from_secs(1)).await;
+    let incidents = [gate, scene.open_incident("lab").await];
+    pass(Duration::from_secs(629)).await;
+    scene.cut();
+    let cut = start() + jiff::SignedDuration::from_secs(600); // the last flush
+    pass(MINUTE).await;
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.tell_open(&incidents[1]);
+    scene.state("gate", State::Up).await; // on the board, without it
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(scene.history.open_incidents().await.unwrap(), incidents[1..]);
+    assert_eq!(look(folder.path(), "SELECT until FROM incidents WHERE until IS NOT NULL"), cut.as_millisecond());
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_no_whole_hour_is_rounded_up_and_a_cut_bucket_holds_only_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.state("gate", State::Up).await;
+    pass(Duration::from_secs(6 * 3_600 + 120)).await;
+    let at = |minutes: i64| start() + jiff::SignedDuration::from_mins(minutes);
+    let minutes = Duration::from_secs(90 * 60);
+    assert_eq!(History::step_used(minutes), Duration::from_secs(7_200));
+    assert_eq!(History::step_used(Duration::from_secs(86_401)), Duration::from_secs(2 * 86_400));
+    assert_eq!(History::step_used(Duration::from_secs(90)), Duration::from_secs(90));
+    let series = scene.history.series("gate", start(), at(360), minutes).await.unwrap();
+    let up: Vec<i64> = series.iter().map(|bucket| bucket.times.up / 60_000).collect();
+    assert_eq!(up, [120, 120, 120]);
+    let series = scene.history.series("gate", start(), at(90), Duration::from_secs(3_600)).await.unwrap();
+    let up: Vec<i64> = series.iter().map(|bucket| bucket.times.up / 60_000).collect();
+    assert_eq!((up, series[1].to), (vec![60, 30], at(90)));
+    scene.end().await;
+}
