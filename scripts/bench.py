@@ -30,7 +30,7 @@ SIZES = [50, 100, 200, 500]  # cameras, at one check in 15 s each
 HEARTBEAT = 15  # seconds
 DISK_CAMERAS = 10
 DISK_FIRST = 90  # seconds: the first flush makes tables and cameras, once in a file's life
-DISK_SECONDS = 600  # whole minutes: the history is flushed once a minute
+DISK_SECONDS = int(os.environ.get("PULSEBOX_BENCH_DISK_SECONDS", 600))  # whole minutes: the history is flushed once a minute
 
 # Name, command, what it does.
 ONE_SHOT = [

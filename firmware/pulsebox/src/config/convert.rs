@@ -49,7 +49,7 @@ fn file(fields: &Fields, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning
     let config = Config {
         heartbeat,
         timezone: fields.zone("timezone").unwrap_or(jiff::tz::TimeZone::UTC),
-        checks_at_once: fields.u64("checks_at_once").map_or(32, whole),
+        checks_at_once: fields.u64("checks_at_once").map_or(64, whole),
         cameras: cameras(fields.list("streams"), heartbeat, problems, warnings),
         mqtt: mqtt(fields.map("mqtt"), problems),
         leds: leds(fields.map("leds")),

@@ -85,7 +85,7 @@ const fn key(name: &'static str, kind: Kind, unit: &'static str, absent: Absent,
 pub static FILE: Section = Section { path: "", keys: &[
     key("heartbeat_seconds", Whole(5, 86_400), "s", Is("15"), "Time between two checks of a camera that does not say its own."),
     key("timezone", Zone, "", Is("UTC"), "IANA name, for instance `Europe/Berlin`. Days end at its midnight; quiet hours are told in it."),
-    key("checks_at_once", Whole(1, 500), "checks", Is("32"), "At most this many checks run at the same time."),
+    key("checks_at_once", Whole(1, 500), "checks", Is("64"), "At most this many checks run at the same time."),
     key("streams", List(&STREAM, 1000), "", Means("nothing to watch"), "The cameras."),
     key("mqtt", Map(&MQTT), "", Means("MQTT is off"), "The broker that the status is sent to."),
     key("leds", Map(&LEDS), "", Means("no LED"), "What the box shows."),

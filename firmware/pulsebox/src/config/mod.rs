@@ -9,7 +9,6 @@
 //! What it cannot do: after a YAML syntax error nothing further is found (the rest of the text has no
 //! sure meaning); YAML tags, merge keys (`<<`) and several documents in one file are refused.
 
-mod changes;
 mod check;
 mod convert;
 pub mod edit;
@@ -25,7 +24,6 @@ mod yaml;
 
 use std::path::Path;
 
-pub use changes::Changes;
 pub use id::id_from_name;
 pub use model::*;
 pub use problem::{Errors, Problem, ReadError, Warning};

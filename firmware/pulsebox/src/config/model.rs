@@ -12,7 +12,7 @@ pub struct Config {
     pub heartbeat: Duration,
     /// IANA name, for instance `Asia/Kolkata`; day roll-ups end at its midnight. Default UTC.
     pub timezone: jiff::tz::TimeZone,
-    /// How many checks may run at once, 1 to 500. Default 32.
+    /// How many checks may run at once, 1 to 500. Default 64: 500 cameras a minute four times over.
     pub checks_at_once: usize,
     /// The cameras (`streams:` in the file), ids unique.
     pub cameras: Vec<CameraConfig>,

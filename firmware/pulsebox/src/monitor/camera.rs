@@ -23,7 +23,7 @@ use crate::config::CameraConfig;
 /// The golden ratio's fraction: multiples of it, modulo one, lie evenly however many there are.
 const SPREAD: f64 = 0.618_033_988_749_895;
 /// The first checks after a start begin this far apart.
-const START_APART: Duration = Duration::from_millis(50);
+const START_APART: Duration = Duration::from_millis(100);
 
 /// The last good picture is no older than this (and a heartbeat) when a camera fails.
 const THUMBNAIL_EVERY: Duration = Duration::from_secs(60);
