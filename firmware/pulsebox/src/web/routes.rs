@@ -210,6 +210,9 @@ async fn history(
     let step = Duration::from_secs(step_seconds);
     let points = ask(&shared, &id, shared.past.series(id.clone(), from, to, step)).await?;
     let uptime = ask(&shared, &id, shared.past.uptime(id.clone(), from, to)).await?;
+    // The history rounds a step up to whole hours or days: what is told is what the points are.
+    let used = points.iter().filter_map(|p| u64::try_from(p.to.duration_since(p.from).as_secs()).ok()).max();
+    let step_seconds = used.unwrap_or(step_seconds);
     Ok(Json(Series { camera: id, from, to, step_seconds, uptime, points }).into_response())
 }
 
