@@ -8,8 +8,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use pulsebox::clock::Clock;
+use pulsebox::config::Store;
+use pulsebox::host::Interfaces;
+use pulsebox::live::Live;
 use pulsebox::monitor::board::{Board, Incident};
-use pulsebox::web::{Bucket, Past, PastError, Uptime, Web, bind};
+use pulsebox::monitor::look::RealEye;
+use pulsebox::monitor::{Means, Monitor};
+use pulsebox::web::{Access, Bucket, Past, PastError, Uptime, Web, bind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -49,7 +54,27 @@ impl Past for Nothing {
 }
 
 fn web(board: &Board) -> Web {
-    Web { board: board.clone(), past: Arc::new(Nothing), clock: Clock::system(), hosts: Vec::new() }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pulsebox.yaml");
+    std::fs::write(&file, "").unwrap();
+    let clock = Clock::system();
+    let means = Means {
+        board: board.clone(),
+        clock: clock.clone(),
+        eye: Arc::new(RealEye::default()),
+        link: Arc::new(Interfaces::default()),
+    };
+    let (_, orders) = Monitor::new(means, Vec::new());
+    Web {
+        board: board.clone(),
+        past: Arc::new(Nothing),
+        access: Access::open(None, clock.clone()),
+        clock,
+        orders,
+        config: Arc::new(Store::load(&file).unwrap()),
+        live: Live::default(),
+        hosts: Vec::new(),
+    }
 }
 
 async fn get(address: SocketAddr, path: &str) -> String {

@@ -9,12 +9,13 @@ use pulsebox::clock::{Clock, Trust};
 use pulsebox::config::{Config, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, clock_trust, watch_network};
+use pulsebox::live::Live;
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::pulse::standstill;
 use pulsebox::monitor::{Means, Monitor};
 use pulsebox::service;
-use pulsebox::web::{Web, bind};
+use pulsebox::web::{Access, Web, bind};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -105,6 +106,10 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         board: board.clone(),
         past: Arc::new(Recorded(history.clone())),
         clock: clock.clone(),
+        orders: orders.clone(),
+        config: store.clone(),
+        live: Live::default(),
+        access: Access::open(Some(data), clock.clone()),
         hosts: Vec::new(),
     };
 

@@ -3,9 +3,11 @@
 //! Until sign-in exists it is bound to loopback and only reads (GET, HEAD). Live video, settings and the
 //! full page come later; this page is small on purpose and lives in `page/`, compiled in.
 
+mod access;
 mod error;
 mod feed;
 mod guard;
+mod live;
 mod page;
 mod params;
 mod past;
@@ -25,10 +27,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use access::Access;
 pub use past::{Bucket, Past, PastError, StateTimes, Uptime};
 pub use server::bind;
 
 use crate::clock::Clock;
+use crate::config::Store;
+use crate::live::Live;
+use crate::monitor::Orders;
 use crate::monitor::board::Board;
 
 /// Event streams at once; each page holds one.
@@ -43,6 +49,14 @@ pub struct Web {
     pub past: Arc<dyn Past>,
     /// Dates ages and default periods.
     pub clock: Clock,
+    /// Takes orders for the monitor.
+    pub orders: Orders,
+    /// `pulsebox.yaml`, read and written.
+    pub config: Arc<Store>,
+    /// Live views.
+    pub live: Live,
+    /// Who may do what.
+    pub access: Access,
     /// Names under which the box may be asked for beside addresses, `localhost` and `*.local`; without port.
     pub hosts: Vec<String>,
 }
@@ -52,6 +66,14 @@ struct Shared {
     board: Board,
     past: Arc<dyn Past>,
     clock: Clock,
+    #[allow(dead_code)] // the writing routes come next
+    orders: Orders,
+    #[allow(dead_code)]
+    config: Arc<Store>,
+    #[allow(dead_code)]
+    live: Live,
+    #[allow(dead_code)]
+    access: Access,
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
@@ -86,6 +108,10 @@ impl Web {
             board: self.board,
             past: self.past,
             clock: self.clock,
+            orders: self.orders,
+            config: self.config,
+            live: self.live,
+            access: self.access,
             hosts: self.hosts,
             stop: stop.clone(),
         });

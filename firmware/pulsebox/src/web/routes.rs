@@ -14,12 +14,13 @@ use axum::{Json, Router, middleware};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::error::ApiError;
 use super::params::Params;
 use super::past::{Bucket, PastError, Uptime};
 use super::view::{self, CameraView, Health};
-use super::{Shared, feed, guard, page, picture};
+use super::{Shared, access, feed, guard, live, page, picture};
 use crate::camera::LADDER;
 use crate::monitor::board;
 use crate::monitor::pulse::standstill;
@@ -72,7 +73,8 @@ pub(super) const ROUTES: [Route; 9] = [
 
 /// All routes, behind the guard.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let mut router = Router::new();
+    let documented = OpenApiRouter::new().merge(access::routes()).merge(live::routes());
+    let (mut router, _document) = documented.split_for_parts();
     for route in ROUTES {
         router = router.route(route.path, (route.handler)());
     }

@@ -16,8 +16,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::camera::{Codec, Rung, RungTime, StreamInfo, Verdict};
 use crate::clock::Clock;
+use crate::config::Store;
+use crate::host::Interfaces;
+use crate::live::Live;
 use crate::monitor::board::{Board, CameraStatus, Event, Incident, Recent, Report, Snapshot, State, Thumbnail};
-use crate::web::{Bucket, Past, PastError, StateTimes, Uptime, Web, bind};
+use crate::monitor::look::RealEye;
+use crate::monitor::{Means, Monitor};
+use crate::web::{Access, Bucket, Past, PastError, StateTimes, Uptime, Web, bind};
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -173,6 +178,9 @@ pub struct Server {
     pub port: u16,
     pub stop: CancellationToken,
     pub task: AbortOnDropHandle<()>,
+    /// Where its `pulsebox.yaml` lies.
+    #[allow(dead_code)] // kept so that the folder stays
+    pub folder: tempfile::TempDir,
 }
 
 /// Serves `board` on a free port.
@@ -180,14 +188,29 @@ pub async fn serve(board: &Board) -> Server {
     let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let stop = CancellationToken::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pulsebox.yaml");
+    std::fs::write(&file, "").unwrap();
+    let clock = Clock::turned(start());
+    let means = Means {
+        board: board.clone(),
+        clock: clock.clone(),
+        eye: Arc::new(RealEye::default()),
+        link: Arc::new(Interfaces::default()),
+    };
+    let (_, orders) = Monitor::new(means, Vec::new());
     let web = Web {
         board: board.clone(),
         past: Arc::new(Remembered),
-        clock: Clock::turned(start()),
+        access: Access::open(None, clock.clone()),
+        clock,
+        orders,
+        config: Arc::new(Store::load(&file).unwrap()),
+        live: Live::default(),
         hosts: vec!["cameras.example.org".into()],
     };
     let task = AbortOnDropHandle::new(tokio::spawn(web.serve_on(listener, stop.clone())));
-    Server { port, stop, task }
+    Server { port, stop, task, folder }
 }
 
 /// An answer, read whole.

@@ -1,0 +1,6 @@
+//! From one upstream session to many viewers: fMP4 over WebSocket without a transcode, and MJPEG in three
+//! qualities.
+
+/// Serves live views. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Live {}
