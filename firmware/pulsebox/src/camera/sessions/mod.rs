@@ -139,11 +139,11 @@ impl Sessions {
         viewer
     }
 
-    /// The camera's main upstream for a check to read, where one is open or being opened. It counts as no
-    /// viewer, but the upstream does not end under it.
-    pub fn watched(&self, camera: &str) -> Option<Tap> {
+    /// The camera's main upstream for a check to read, where one of this target is open or being opened. It
+    /// counts as no viewer, but the upstream does not end under it.
+    pub fn watched(&self, camera: &str, target: &Target) -> Option<Tap> {
         let upstream = self.upstream(camera, StreamKind::Main)?;
-        upstream.tap()
+        if upstream.target == *target { upstream.tap() } else { None }
     }
 
     /// Waits until no connection of the camera's main stream is being closed (1.5 s at most), so that a

@@ -399,6 +399,12 @@ impl Viewer {
     pub fn is_stream(&self) -> bool {
         self.place.upstream.state().is_stream
     }
+
+    /// Frames a second over the frames in hand; none before there are two, and for a still picture.
+    pub fn fps(&self) -> Option<f32> {
+        let state = self.place.upstream.state();
+        state.frames.rates().filter(|_| state.is_stream).map(|(fps, _)| fps)
+    }
 }
 
 impl Drop for Viewer {
