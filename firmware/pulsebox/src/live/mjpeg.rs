@@ -12,15 +12,17 @@ mod pipeline;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::camera::sessions::{Ending, Sessions, StreamKind};
-use crate::camera::{Fault, Target, Verdict};
+use crate::camera::sessions::Ending;
+use crate::camera::{Fault, Sessions, StreamKind, Target, Verdict};
+use crate::config::CameraConfig;
 use pipeline::{Latest, Outputs};
 
 /// How large, how often and how finely.
@@ -70,6 +72,14 @@ impl Quality {
         }
     }
 
+    /// The streams to read for it, the better one first: small pictures are made of the small stream.
+    fn streams(self) -> [StreamKind; 2] {
+        match self {
+            Self::Low | Self::Medium => [StreamKind::Sub, StreamKind::Main],
+            Self::High => [StreamKind::Main, StreamKind::Sub],
+        }
+    }
+
     /// JPEG quality, 1 to 100; pictures that are passed through keep their own.
     pub fn jpeg_quality(self) -> u8 {
         match self {
@@ -101,17 +111,33 @@ pub struct Statistics {
     pub skipped: u64,
 }
 
+/// What clients may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A client that takes no bytes for this long is ended.
+    pub untaken: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { untaken: Duration::from_secs(30) }
+    }
+}
+
 /// All MJPEG there is. Cheap to clone.
 #[derive(Clone)]
 pub struct Mjpeg {
+    limits: Limits,
     shared: Arc<Shared>,
 }
+
+type Seats = HashMap<(String, StreamKind), Weak<Seat>>;
 
 struct Shared {
     sessions: Sessions,
     clients: AtomicUsize,
     /// Held for moments, never over an await.
-    seats: Mutex<HashMap<(String, StreamKind), std::sync::Weak<Seat>>>,
+    seats: Mutex<Seats>,
 }
 
 impl fmt::Debug for Mjpeg {
@@ -130,28 +156,65 @@ struct Seat {
 impl Mjpeg {
     /// Nobody watches yet.
     pub fn new(sessions: Sessions) -> Self {
-        Self { shared: Arc::new(Shared { sessions, clients: AtomicUsize::new(0), seats: Mutex::default() }) }
+        let shared = Shared { sessions, clients: AtomicUsize::new(0), seats: Mutex::default() };
+        Self { limits: Limits::default(), shared: Arc::new(shared) }
     }
 
-    /// Joins the stream's pictures, or begins to make them; `most` clients at once, over all cameras. It does not
-    /// wait; call it inside a tokio runtime. `deadline` is how long the camera may take to open, and how long
-    /// nothing but damaged frames is borne.
+    /// The same clients, under other limits.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// How long a client may take no bytes.
+    pub fn untaken(&self) -> Duration {
+        self.limits.untaken
+    }
+
+    /// Begins to watch a camera and waits for the first picture; `most` clients at once, over all cameras. Where
+    /// the stream that suits the quality cannot be decoded, the camera's other stream is taken.
     ///
     /// # Errors
-    /// There is no room for another client.
-    pub fn join(
+    /// No room, or no picture: the camera cannot be opened within its `timeout`, nothing can be decoded, or its
+    /// settings change meanwhile.
+    pub async fn watch(&self, camera: &CameraConfig, quality: Quality, most: usize) -> Result<Watched, NoView> {
+        let mut place = Place::take(&self.shared, most).ok_or(NoView::Full)?;
+        // Opening, then as long again without a frame that decodes, and a moment.
+        let limit = camera.timeout * 2 + Duration::from_secs(1);
+        let mut ending = Ending::Changed;
+        for stream in quality.streams() {
+            let Some(target) = camera.stream(stream) else { continue };
+            let mut client = self.join(&camera.id, stream, &target, camera.timeout, quality, place);
+            match timeout(limit, client.next()).await {
+                Ok(Ok(first)) => return Ok(Watched { first, client }),
+                Ok(Err(broken)) => ending = broken,
+                Err(_) => {
+                    let fault = Fault::new(Verdict::Undecodable, "no picture came out of the camera's stream");
+                    ending = Ending::Broken { fault, opened: true };
+                }
+            }
+            let is_undecodable = |fault: &Fault| fault.verdict == Verdict::Unsupported;
+            if !matches!(&ending, Ending::Broken { fault, .. } if is_undecodable(fault)) {
+                break;
+            }
+            place = client.place;
+        }
+        Err(NoView::Ended(ending))
+    }
+
+    /// Joins the stream's pictures, or begins to make them. `deadline` is how long the camera may take to open,
+    /// and how long nothing but damaged frames is borne.
+    fn join(
         &self,
         camera: &str,
         stream: StreamKind,
         target: &Target,
         deadline: Duration,
         quality: Quality,
-        most: usize,
-    ) -> Result<Client, Full> {
-        let place = Place::take(&self.shared, most).ok_or(Full { most })?;
+        place: Place,
+    ) -> Client {
         let key = (camera.to_owned(), stream);
         let mut seats = self.seats();
-        let running = seats.get(&key).and_then(std::sync::Weak::upgrade);
+        let running = seats.get(&key).and_then(Weak::upgrade);
         let running = running.filter(|seat| seat.target == *target && !seat.outputs.has_ended());
         let seat = running.unwrap_or_else(|| {
             let viewer = self.shared.sessions.join(camera, stream, target, deadline);
@@ -165,7 +228,7 @@ impl Mjpeg {
         drop(seats);
         let mut latest = seat.outputs.subscribe(quality);
         latest.mark_changed();
-        Ok(Client { latest, _seat: seat, _place: place })
+        Client { latest, _seat: seat, place }
     }
 
     /// Clients now, over all cameras.
@@ -185,17 +248,27 @@ impl Mjpeg {
         all
     }
 
-    fn seats(&self) -> MutexGuard<'_, HashMap<(String, StreamKind), std::sync::Weak<Seat>>> {
+    fn seats(&self) -> MutexGuard<'_, Seats> {
         self.shared.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Too many clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{most} MJPEG streams are being watched already")]
-pub struct Full {
-    /// As many as there may be.
-    pub most: usize,
+/// Why there is nothing to watch.
+#[derive(Clone, Debug)]
+pub enum NoView {
+    /// As many clients as there may be are watching.
+    Full,
+    /// The camera gives no picture.
+    Ended(Ending),
+}
+
+/// A view that has begun.
+#[derive(Debug)]
+pub struct Watched {
+    /// Its first picture, one whole JPEG.
+    pub first: Bytes,
+    /// Gives the next ones.
+    pub client: Client,
 }
 
 /// One client's place among all.
@@ -219,7 +292,7 @@ impl Drop for Place {
 pub struct Client {
     latest: watch::Receiver<Latest>,
     _seat: Arc<Seat>,
-    _place: Place,
+    place: Place,
 }
 
 impl fmt::Debug for Client {

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Quality, Statistics, broken_down};
-use crate::camera::sessions::{Ending, Item, StreamKind, Viewer};
-use crate::camera::{Codec, Fault, Frame, Verdict};
+use crate::camera::sessions::{Ending, Item, Viewer};
+use crate::camera::{Codec, Fault, Frame, StreamKind, Verdict};
 use crate::picture::{StreamDecoder, sound_jpeg_size};
 
 /// What a quality shows.
