@@ -16,6 +16,7 @@ mod routes;
 mod server;
 #[cfg(test)]
 mod tests;
+mod video;
 mod view;
 
 use std::io;

@@ -20,7 +20,7 @@ use super::error::ApiError;
 use super::params::Params;
 use super::past::{Bucket, PastError, Uptime};
 use super::view::{self, CameraView, Health};
-use super::{Shared, access, feed, guard, live, page, picture};
+use super::{Shared, access, feed, guard, live, page, picture, video};
 use crate::camera::LADDER;
 use crate::monitor::board;
 use crate::monitor::pulse::standstill;
@@ -73,7 +73,7 @@ pub(super) const ROUTES: [Route; 9] = [
 
 /// All routes, behind the guard.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let documented = OpenApiRouter::new().merge(access::routes()).merge(live::routes());
+    let documented = OpenApiRouter::new().merge(access::routes()).merge(live::routes()).merge(video::routes());
     let (mut router, _document) = documented.split_for_parts();
     for route in ROUTES {
         router = router.route(route.path, (route.handler)());

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,6 +41,18 @@ const HEAD_MAX: usize = 16 << 10;
 const NO_ROOM: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 10\r\n\
     Connection: close\r\nContent-Length: 96\r\n\r\n\
     {\"error\":{\"what\":\"200 connections are open\",\"do\":\"Close some pages, or try again in a moment.\"}}";
+
+/// Ends the connection that a request came over, whatever it is doing; each request carries one among its
+/// extensions.
+#[derive(Clone, Debug)]
+pub(super) struct Cut(CancellationToken);
+
+impl Cut {
+    /// Ends it now.
+    pub fn now(&self) {
+        self.0.cancel();
+    }
+}
 
 /// Opens the port. Until sign-in exists this is on loopback whatever `listen` says: another address is
 /// turned to `127.0.0.1`, and the warning says so.
@@ -128,16 +143,23 @@ async fn speak(stream: TcpStream, router: Router, stop: CancellationToken) {
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
     let untaken = u32::try_from(UNTAKEN_DEADLINE.as_millis()).unwrap_or(u32::MAX);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, untaken);
+    let cut = Cut(CancellationToken::new());
+    let (routes, carried) = (TowerToHyperService::new(router), cut.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(carried.clone());
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(HEAD_MAX)
         .max_headers(64)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = cut.0.cancelled() => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
