@@ -10,7 +10,6 @@ mod guard;
 mod live;
 mod page;
 mod params;
-mod past;
 mod picture;
 mod routes;
 mod server;
@@ -28,7 +27,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use access::Access;
-pub use past::{Bucket, Past, PastError, StateTimes, Uptime};
 pub use server::bind;
 
 use crate::clock::Clock;
@@ -36,6 +34,8 @@ use crate::config::Store;
 use crate::live::Live;
 use crate::monitor::Orders;
 use crate::monitor::board::Board;
+// The questions' words, for the rooms below as `super::past`.
+use crate::monitor::past::{self, Past};
 
 /// Event streams at once; each page holds one.
 const LISTENERS: usize = 50;
