@@ -10,7 +10,6 @@ mod guard;
 mod live;
 mod page;
 mod params;
-mod past;
 mod picture;
 mod routes;
 mod server;
@@ -29,7 +28,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use access::Access;
-pub use past::{Bucket, Past, PastError, StateTimes, Uptime};
 pub use server::bind;
 
 use crate::clock::Clock;
@@ -37,6 +35,8 @@ use crate::config::Store;
 use crate::live::Live;
 use crate::monitor::Orders;
 use crate::monitor::board::Board;
+// The questions' words, for the rooms below as `super::past`.
+use crate::monitor::past::{self, Past};
 
 /// Event streams at once; each page holds one.
 const LISTENERS: usize = 50;

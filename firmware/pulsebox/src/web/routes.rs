@@ -228,6 +228,7 @@ async fn incidents(
     let Period { from, to } = Period::read(&params, shared.clock.now())?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let incidents = ask(&shared, &id, shared.past.incidents(id.clone(), from, to, limit)).await?;
+    let incidents: Vec<_> = incidents.into_iter().map(|past| past.incident).collect();
     Ok(Json(incidents).into_response())
 }
 
