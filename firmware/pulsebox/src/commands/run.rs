@@ -74,10 +74,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
 
     let config = store.current();
-    let (listener, warning) = bind(config.web.listen).await.map_err(|e| e.to_string())?;
-    if let Some(warning) = warning {
-        log::warn!("{warning}");
-    }
+    let listener = bind(config.web.listen).await.map_err(|e| e.to_string())?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
 
     let clock = Clock::system();
