@@ -2,110 +2,42 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::daemon::PATIENCE;
-use futures::future::BoxFuture;
-use futures::{FutureExt, SinkExt, StreamExt};
-use jiff::Timestamp;
+use common::page::Page;
+use futures::{SinkExt, StreamExt};
 use mp4_atom::{Decode, Moof};
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
-use pulsebox::clock::Clock;
-use pulsebox::config::Store;
-use pulsebox::host::Interfaces;
 use pulsebox::live::Live;
-use pulsebox::monitor::board::{Board, Incident};
-use pulsebox::monitor::look::RealEye;
-use pulsebox::monitor::{Means, Monitor};
-use pulsebox::web::{Access, Bucket, Past, PastError, Uptime, Web, bind};
 use serde_json::{Value, json};
 use simcam::{Camera, Mood, Options};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-/// A history that is not there.
-struct Nothing;
-
-fn nothing<T: Send + 'static>() -> BoxFuture<'static, Result<T, PastError>> {
-    async { Err(PastError::UnknownCamera) }.boxed()
-}
-
-impl Past for Nothing {
-    fn series(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
-        nothing()
-    }
-
-    fn uptime(&self, _: String, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
-        nothing()
-    }
-
-    fn incidents(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
-        nothing()
-    }
-}
-
 /// A running page whose cameras are these lines of `streams:`.
-struct Server {
-    address: SocketAddr,
-    live: Live,
-    store: Arc<Store>,
-    folder: tempfile::TempDir,
-    _stop: DropGuard,
+struct Server(Page);
+
+impl std::ops::Deref for Server {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.0
+    }
 }
 
 impl Server {
     async fn start(streams: &[String]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pulsebox.yaml");
-        std::fs::write(&file, format!("streams: [{}]\n", streams.join(", "))).unwrap();
-        let store = Arc::new(Store::load(&file).unwrap());
         let limits = Limits { grace: Duration::from_millis(500), ..Limits::default() };
         let sessions = Sessions::new(TaskTracker::new(), limits);
-        let live = Live::new(sessions.clone());
-        let (board, clock) = (Board::default(), Clock::system());
-        let means = Means {
-            board: board.clone(),
-            clock: clock.clone(),
-            eye: Arc::new(RealEye::new(sessions)),
-            link: Arc::new(Interfaces::default()),
-        };
-        let (_, orders) = Monitor::new(means, Vec::new());
-        let web = Web {
-            board,
-            past: Arc::new(Nothing),
-            access: Access::open(None, clock.clone()),
-            clock,
-            orders,
-            config: store.clone(),
-            live: live.clone(),
-            hosts: Vec::new(),
-        };
-        let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = CancellationToken::new();
-        tokio::spawn(web.serve_on(listener, stop.clone()));
-        tokio::spawn(live.clone().follow(store.watch(), stop.clone()));
-        tokio::spawn(store.clone().follow(stop.clone()));
-        Self { address, live, store, folder, _stop: stop.drop_guard() }
+        let yaml = format!("streams: [{}]\n", streams.join(", "));
+        Self(Page::start(&yaml, sessions.clone(), Live::new(sessions)).await)
     }
 
     /// One camera called `cam`.
@@ -118,8 +50,11 @@ impl Server {
         if let Some(buffer) = buffer {
             socket.set_recv_buffer_size(buffer).unwrap();
         }
+        let mut request = format!("ws://localhost{path}").into_client_request().unwrap();
+        let token = format!("Bearer {}", self.token).parse().unwrap();
+        request.headers_mut().insert("Authorization", token);
         let stream = socket.connect(self.address).await.map_err(tungstenite::Error::Io)?;
-        let (socket, _) = timeout(PATIENCE, client_async(format!("ws://localhost{path}"), stream)).await.unwrap()?;
+        let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.unwrap()?;
         Ok(Socket(socket))
     }
 
