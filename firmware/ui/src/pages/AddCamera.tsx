@@ -1,0 +1,3 @@
+export function AddCamera() {
+  return <h1>AddCamera</h1>;
+}

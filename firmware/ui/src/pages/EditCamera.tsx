@@ -1,0 +1,3 @@
+export function EditCamera({ id }: { id: string }) {
+  return <h1>Edit {id}</h1>;
+}

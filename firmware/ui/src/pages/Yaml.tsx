@@ -1,0 +1,3 @@
+export function Yaml() {
+  return <h1>Yaml</h1>;
+}
