@@ -54,6 +54,14 @@ export function Chart({ title, times, lines, format, said }: Props) {
   );
 }
 
+/** A time of day, or the date where it is midnight or steps are days; as this person's country writes it. */
+function timeLabel(seconds: number, step: number): string {
+  const at = new Date(seconds * 1000);
+  if (step >= 28 * 86_400) return at.toLocaleDateString(undefined, { month: "short", year: "2-digit" });
+  if (step >= 86_400 || (at.getHours() === 0 && at.getMinutes() === 0)) return at.toLocaleDateString(undefined, { month: "short", day: "numeric" });
+  return at.toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
+}
+
 function options(title: string, lines: Line[], format: (value: number) => string, element: HTMLElement, pointed: HTMLElement | null): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (token: string) => style.getPropertyValue(token).trim();
@@ -64,7 +72,7 @@ function options(title: string, lines: Line[], format: (value: number) => string
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
-    axes: [axis, { ...axis, size: 62, values: (_chart, splits) => splits.map((split) => format(split)) }],
+    axes: [{ ...axis, space: 70, values: (_chart, splits, _axis, _space, step) => splits.map((split) => timeLabel(split, step)) }, { ...axis, size: 84, values: (_chart, splits) => splits.map((split) => format(split)) }],
     series: [{ label: title }, ...lines.map((line): uPlot.Series => ({ label: line.label, stroke: colour(line.colour), width: 1.6, spanGaps: false, points: { show: false } }))],
     hooks: {
       // What lies under the pointer.

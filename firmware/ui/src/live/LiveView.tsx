@@ -85,26 +85,29 @@ export function LiveView({ camera, compact = false }: Props) {
 
   const running = state.is === "connecting" || state.is === "playing" || state.is === "lost";
   // A tab that nobody looks at takes no stream; looked at again, it goes on.
+  const latest = useRef({ running, pause, play: () => play(quality) });
+  latest.current = { running, pause, play: () => play(quality) };
   useEffect(() => {
-    if (!running) return;
     let timer: number | undefined;
-    let ended = false;
+    let suspended = false;
     const turned = () => {
       clearTimeout(timer);
-      if (document.hidden) {
+      if (!document.hidden) {
+        if (suspended) latest.current.play();
+        suspended = false;
+      } else if (latest.current.running) {
         timer = window.setTimeout(() => {
-          ended = true;
-          pause();
+          suspended = latest.current.running;
+          if (suspended) latest.current.pause();
         }, HIDDEN_MS);
-      } else if (ended) play(quality);
+      }
     };
     document.addEventListener("visibilitychange", turned);
     return () => {
       clearTimeout(timer);
-      if (!ended) document.removeEventListener("visibilitychange", turned);
-      else document.addEventListener("visibilitychange", () => document.removeEventListener("visibilitychange", turned), { once: true });
+      document.removeEventListener("visibilitychange", turned);
     };
-  }, [running, quality]);
+  }, []);
 
   const playing = state.is === "playing";
   const moving = playing && !isStill(quality);
@@ -113,7 +116,7 @@ export function LiveView({ camera, compact = false }: Props) {
     <div class={compact ? "live compact" : "live"}>
       <div class="stage" ref={stage} data-state={state.is}>
         <Picture camera={camera} covered={state.is !== "stopped" && state.is !== "connecting"} />
-        <video ref={video} class="moving" hidden={!moving} playsInline muted aria-label={`Live picture of ${camera.name}`} />
+        <video ref={video} class={moving ? "moving" : "moving waiting"} playsInline muted aria-hidden={!moving} aria-label={`Live picture of ${camera.name}`} />
         <canvas ref={canvas} class="moving" hidden />
         <img
           ref={still}

@@ -73,6 +73,7 @@ export class Player {
   private retryMs = RETRY_MIN_MS;
   private retry: number | undefined;
   private watch: number | undefined;
+  private begun: PlayerState | null = null;
   private lastFrame = 0;
   private frames = 0;
 
@@ -205,8 +206,9 @@ export class Player {
       return;
     }
     if (!this.jpeg) this.openMedia(mime);
+    // Told once a picture is seen: "playing" over nothing would be a lie.
+    this.begun = { is: "playing", stream, codec, width, height, fps };
     this.watchOver();
-    this.told({ is: "playing", stream, codec, width, height, fps });
   }
 
   // --- fragmented MP4 ----------------------------------------------------------------------------
@@ -240,6 +242,7 @@ export class Player {
     this.queued = 0;
     this.next = null;
     this.jpeg = false;
+    this.begun = null;
     if (!this.media) return;
     const { url } = this.media;
     this.media = null;
@@ -306,12 +309,20 @@ export class Player {
       const shown = this.jpeg ? this.frames : this.video.getVideoPlaybackQuality().totalVideoFrames;
       if (shown !== this.frames || this.jpeg) this.lastFrame = Date.now();
       this.frames = shown;
-      if (!this.jpeg && this.video.readyState >= 2 && shown > 0) this.canvas.hidden = true;
+      if (!this.jpeg && this.video.readyState >= 2 && shown > 0) this.seen();
       if (!document.hidden && Date.now() - this.lastFrame > SILENT_MS) {
         this.lastFrame = Date.now();
         this.say({ cmd: "reconnect" });
       }
     }, 100);
+  }
+
+  /** The first picture is there. */
+  private seen(): void {
+    if (!this.begun) return;
+    this.told(this.begun);
+    this.begun = null;
+    this.canvas.hidden = !this.jpeg;
   }
 
   /** Keeps what is seen on the canvas, so that no black comes between. */
@@ -339,7 +350,7 @@ export class Player {
           if (this.canvas.width !== picture.width) this.canvas.width = picture.width;
           if (this.canvas.height !== picture.height) this.canvas.height = picture.height;
           this.canvas.getContext("2d")?.drawImage(picture, 0, 0);
-          this.canvas.hidden = false;
+          this.seen();
           this.canvas.dataset.frames = String((this.frames += 1));
         }
         picture.close();
