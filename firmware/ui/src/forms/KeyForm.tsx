@@ -15,6 +15,8 @@ export interface KeyFormProps {
   path: string;
   values: Values;
   problems: readonly Problem[];
+  /** The one key to show of the group. */
+  only?: string;
   /** What to leave out, by whole path. */
   omit?: readonly string[];
   /** Cut off a key's path to get its value's: a camera's values begin below `streams[]`. */
@@ -23,8 +25,9 @@ export interface KeyFormProps {
 
 /** The fields of a group. */
 export function KeyForm(props: KeyFormProps) {
-  const { keys, path, omit = [] } = props;
-  return <>{childrenOf(keys, path).filter((key) => !omit.includes(key.path)).map((key) => <Row key={key.path} {...props} of={key} />)}</>;
+  const { keys, path, only, omit = [] } = props;
+  const shown = childrenOf(keys, path).filter((key) => !omit.includes(key.path) && (only === undefined || key.path === only));
+  return <>{shown.map((key) => <Row key={key.path} {...props} of={key} />)}</>;
 }
 
 function Row({ of: key, ...props }: KeyFormProps & { of: SettingKey }) {
