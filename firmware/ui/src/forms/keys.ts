@@ -99,7 +99,9 @@ export function problemsOf(problems: readonly Problem[], path: string): Problem[
 
 /** Those that belong to none of `paths`: shown above the form, never lost. */
 export function otherProblems(problems: readonly Problem[], paths: readonly string[]): Problem[] {
-  return problems.filter((problem) => problem.key === null || !paths.some((path) => sameKey(problem.key ?? "", path)));
+  // A row of a list, `mediamtx[2].url`, is told at its row.
+  const known = (key: string) => paths.some((path) => sameKey(key, path) || sameKey(key.replace(/\[\d+\]/g, "[]"), path));
+  return problems.filter((problem) => problem.key === null || !known(problem.key));
 }
 
 function sameKey(key: string, path: string): boolean {
