@@ -24,15 +24,30 @@ function decode(text: string): string {
 function credentialsEnd(rest: string): number {
   const slash = rest.search(/[/?#]/);
   const authority = slash < 0 ? rest : rest.slice(0, slash);
-  const inAuthority = authority.lastIndexOf("@");
-  if (slash < 0) return inAuthority;
-  const last = rest.lastIndexOf("@");
-  if (last <= inAuthority) return inAuthority;
-  // An @ beyond the first slash: part of a password typed as it is, unless what precedes it is a host already.
-  if (inAuthority >= 0) return inAuthority;
-  const colon = authority.indexOf(":");
-  const hostAndPort = colon < 0 || /^:\d{1,5}$/.test(authority.slice(colon));
-  return hostAndPort ? -1 : last;
+  const beyond = slash < 0 ? "" : rest.slice(slash);
+  const usual = authority.lastIndexOf("@");
+  if (!beyond.includes("@")) return usual;
+  if (usual >= 0 && !isLikelier(authority.slice(usual + 1), beyond)) return usual;
+  // An @ beyond the first slash: the password was typed with a slash in it.
+  const at = rest.lastIndexOf("@");
+  const [, user, password] = /^([^:]*):([^]*)$/.exec(rest.slice(0, at)) ?? [];
+  const portLike = password === undefined || /^\d+[/?#]/.test(password);
+  return user === undefined || /[/?#]/.test(user) || portLike ? usual : at;
+}
+
+/** Whether what follows the last @ of `beyond` is more like a host than `host`, as `ss` in `user:p@ss/word@192.168.1.20`. */
+function isLikelier(host: string, beyond: string): boolean {
+  const at = beyond.lastIndexOf("@");
+  const between = beyond.slice(0, at);
+  // A URL within the path (restreamers have them), or a query: their @ is their own.
+  if (between.includes("://") || /\?.*=/.test(between)) return false;
+  return likeness(beyond.slice(at + 1).split(/[/?#]/, 1)[0] ?? "") > likeness(host);
+}
+
+function likeness(host: string): number {
+  if (/^(\d{1,3}\.){3}\d{1,3}(:\d*)?$/.test(host) || host.startsWith("[")) return 3;
+  if (/^localhost(:|$)/.test(host) || /:\d{1,5}$/.test(host)) return 2;
+  return host.includes(".") ? 1 : 0;
 }
 
 /** Takes `text` apart. Text without `://` comes back as it is. */

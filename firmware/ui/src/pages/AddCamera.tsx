@@ -41,7 +41,9 @@ function AddForm({ keys }: { keys: readonly SettingKey[] }) {
     setAdding(true);
     try {
       // Tried here rather than by the adding call, so that the person sees it climb.
-      const result = anyway || current && attempt.state === "done" ? attempt.result : await attempt.run(tryRequest(form));
+      // What has just failed is tried again.
+      const works = current && attempt.state === "done" && !failed;
+      const result = anyway || works ? attempt.result : await attempt.run(tryRequest(form));
       if (!anyway && (result === null || result.severity === "fault")) return;
       const added = await send<CameraView>("POST", "api/streams", { ...newCamera(form), check: false });
       take(added);

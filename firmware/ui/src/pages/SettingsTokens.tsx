@@ -5,8 +5,8 @@ import { Ago, Button, Confirm, ErrorNotice, Exact, Field, Name, Notice, Select, 
 import type { NewToken, Scope, Token } from "../types";
 
 const SCOPES: { value: Scope; text: string }[] = [
-  { value: "read", text: "Read: look at everything, change nothing" },
-  { value: "admin", text: "Admin: everything this page can do" },
+  { value: "read", text: "Read" },
+  { value: "admin", text: "Read and change everything" },
 ];
 
 export function Tokens() {
@@ -87,7 +87,7 @@ function NewTokenForm({ onMade }: { onMade: (token: NewToken) => void }) {
       <h2>A new token</h2>
       {error !== null && <ErrorNotice error={error} />}
       <Field label="Name" help="Who uses it, for instance Grafana." value={name} onValue={setName} autocomplete="off" />
-      <Select label="It may" value={scope} onValue={setScope} options={SCOPES} />
+      <Select label="It may" help={scope === "read" ? "Sees all cameras and figures, but neither settings nor tokens." : "Whatever this page can do: keep it as you keep the password."} value={scope} onValue={setScope} options={SCOPES} />
       <div class="actions"><Button type="submit" look="main" busy={busy} disabled={name.trim() === ""}>Make it</Button></div>
     </form>
   );
