@@ -1,7 +1,7 @@
 //! The page and its API: reads the board, asks the past through [`Past`], changes nothing.
 //!
 //! Until sign-in exists it is bound to loopback and only reads (GET, HEAD). Live video, settings and the
-//! full page come later; this page is small on purpose and lives in `page/`, compiled in.
+//! full page come later; the page is built in `firmware/ui` and compiled in.
 
 mod access;
 mod error;

@@ -22,7 +22,6 @@ use super::past::{Bucket, PastError, Uptime};
 use super::view::{self, CameraView, Health};
 use super::{Shared, access, feed, guard, live, page, picture};
 use crate::camera::LADDER;
-use crate::monitor::board;
 use crate::monitor::pulse::standstill;
 
 /// Points that a series may have.
@@ -78,15 +77,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     for route in ROUTES {
         router = router.route(route.path, (route.handler)());
     }
-    for asset in page::ASSETS {
-        let file = get(async move |request: HeaderMap| page::answer(&request, asset.content_type, asset.body.into()));
-        router = router.route(asset.path, file);
-    }
-    for state in board::State::ALL {
-        let icon = get(async move |request: HeaderMap| page::answer(&request, "image/svg+xml", page::favicon(state)));
-        router = router.route(&format!("/favicon-{}.svg", state.name()), icon);
-    }
-    router
+    page::routes(router)
         .fallback(async || ApiError::not_found("there is nothing at this address", "docs/api.md lists what there is."))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .with_state(shared)
