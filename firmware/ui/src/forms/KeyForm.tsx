@@ -47,19 +47,18 @@ function Row({ of: key, ...props }: KeyFormProps & { of: SettingKey }) {
 }
 
 /** A list of groups: rows to fill in, add and take out. The whole list is one value. */
-function ListField({ of: key, at, keys, values, problems }: KeyFormProps & { of: SettingKey; at: string }) {
+function ListField({ of: key, at, keys, values, problems, only }: KeyFormProps & { of: SettingKey; at: string }) {
   const id = useId();
   const given = values.value(at);
   const rows: Tree[] = Array.isArray(given) ? given.filter(isTree) : [];
   const put = (next: Tree[]) => values.set(at, next.length === 0 ? null : next);
   const own = problemsOf(problems, at);
-  return (
-    <fieldset class="group" aria-describedby={`${id}-about`}>
-      <legend>{label(key.path)}</legend>
+  const inside = (
+    <>
       <p class="help" id={`${id}-about`}><Rich text={key.about} /></p>
       <p class="error" role="alert">{own.length > 0 && <Rich text={problemText(own) ?? ""} />}</p>
       {rows.map((row, i) => (
-        <fieldset class="group row" key={i}>
+        <fieldset class="group" key={i}>
           <legend>{typeof row["name"] === "string" && row["name"] !== "" ? row["name"] : `No. ${i + 1}`}</legend>
           <KeyForm keys={keys} path={`${key.path}[]`} base={`${key.path}[].`}
             values={rowValues(row, (next) => put(rows.map((other, j) => (j === i ? next : other))))}
@@ -68,8 +67,11 @@ function ListField({ of: key, at, keys, values, problems }: KeyFormProps & { of:
         </fieldset>
       ))}
       <Button icon="add" onClick={() => put([...rows, {}])}>Add one</Button>
-    </fieldset>
+    </>
   );
+  // Alone on its page, the page's heading names it.
+  if (only !== undefined) return <div role="group" aria-label={label(key.path)} aria-describedby={`${id}-about`}>{inside}</div>;
+  return <fieldset class="group" aria-describedby={`${id}-about`}><legend>{label(key.path)}</legend>{inside}</fieldset>;
 }
 
 function rowValues(row: Tree, put: (row: Tree) => void): Values {

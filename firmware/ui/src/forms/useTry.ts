@@ -73,6 +73,7 @@ async function climb(request: TryRequest, signal: AbortSignal, reached: (rung: R
   }
   for await (const { event, data } of eventsOf(response.body)) {
     if (event === "rung") reached(JSON.parse(data) as RungTime);
+    if (event === "error") throw new ApiError(0, (JSON.parse(data) as { what: string }).what, "Try it again; if it stays so, look at the log.");
     if (event === "result") return JSON.parse(data) as CheckResult;
   }
   throw new ApiError(0, "The box stopped telling before the check had ended", "Try it again.");

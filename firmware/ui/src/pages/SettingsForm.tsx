@@ -38,8 +38,8 @@ export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsF
     setSaving(true);
     try {
       const now = await send<Tree>("PATCH", "api/settings", draft.changes);
-      toast("Saved.");
       onSaved(now);
+      toast("Saved.");
     } catch (wrong) {
       setError(wrong);
       setSaving(false);
