@@ -4,7 +4,7 @@ import { href, part } from "../api";
 import { Button, ErrorNotice, Exact, Rich, StateBadge } from "../components";
 import { now, words } from "../store";
 import type { CameraView, Evidence, EvidencePicture, Incident } from "../types";
-import { exact, span } from "../words";
+import { exact, span, withoutAdvice } from "../words";
 import { useAsked } from "./ask";
 import { period } from "./History";
 
@@ -59,7 +59,7 @@ function Proof({ incident, evidence }: { incident: Incident; evidence: Evidence 
         </div>
       )}
       <dl>
-        <dt>What happened</dt><dd><Rich text={evidence?.message || incident.message} /></dd>
+        <dt>What happened</dt><dd><Rich text={withoutAdvice(evidence?.message || incident.message, advice)} /></dd>
         {evidence?.answer && <><dt>First bad answer</dt><dd><pre tabIndex={0} aria-label="The camera's first bad answer">{evidence.answer}</pre></dd></>}
         {advice && <><dt>What to do</dt><dd><Rich text={advice} /></dd></>}
         <dt>From</dt><dd><Exact at={incident.from} /></dd>

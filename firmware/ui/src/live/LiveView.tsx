@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { href, part } from "../api";
 import { Button, Icon, Rich, Select } from "../components";
 import { Picture } from "./Picture";
+import { refreshSession } from "../session";
 import type { CameraView } from "../types";
 import { codecName } from "../words";
 import { Player, playsCodec, type PlayerState, type StreamKind } from "./player";
@@ -48,7 +49,12 @@ export function LiveView({ camera, compact = false }: Props) {
   useEffect(() => {
     if (!video.current || !canvas.current) return;
     let timer: number | undefined;
-    const made = new Player(camera.id, video.current, canvas.current, setState, (frames) => {
+    const told = (now: PlayerState) => {
+      setState(now);
+      // A socket does not say why it was refused: an ordinary call tells whether we are still signed in.
+      if (now.is === "lost") refreshSession().catch(() => {});
+    };
+    const made = new Player(camera.id, video.current, canvas.current, told, (frames) => {
       setSkipped(frames);
       clearTimeout(timer);
       timer = window.setTimeout(() => setSkipped(0), SKIPPED_SHOWN_MS);
@@ -178,7 +184,7 @@ function Words({ state, compact, skipped }: { state: PlayerState; compact: boole
           {skipped > 0 && <span class="small"> · {skipped} frames left out</span>}</p>
       )}
       {state.is === "paused" && <p><Icon name="pause" size={14} /> Paused</p>}
-      {state.is === "lost" && <p><span class="spinner" aria-hidden="true" /> Connection lost, trying again …</p>}
+      {state.is === "lost" && <p><span class="spinner" aria-hidden="true" /> {state.opened ? "Connection lost" : "No live view (too many open?)"}, trying again …</p>}
       {state.is === "unsupported" && <p class="bad">This browser cannot play {codecName(state.codec)}.{!compact && " Choose another quality."}</p>}
       {(state.is === "error" || state.is === "ended") && (
         <p class="bad"><strong>{state.message}</strong>{!compact && state.advice && <> <Rich text={state.advice} /></>}</p>

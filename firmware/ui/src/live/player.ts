@@ -12,7 +12,7 @@ export type PlayerState =
   /** The last picture stays; nothing is sent. */
   | { is: "paused" }
   /** The socket was lost; tried again by itself. */
-  | { is: "lost"; retryMs: number }
+  | { is: "lost"; opened: boolean; retryMs: number }
   /** The upstream broke after playing (`ended`), or could not be opened (`error`): nothing is tried again by itself. */
   | { is: "ended" | "error"; message: string; advice: string }
   /** This browser cannot play what the camera sends. */
@@ -141,8 +141,11 @@ export class Player {
     const socket = new WebSocket(url);
     this.socket = socket;
     socket.binaryType = "arraybuffer";
+    let opened = false;
     socket.onopen = () => {
-      if (socket === this.socket) this.say({ cmd: "start", stream: this.asked });
+      if (socket !== this.socket) return;
+      opened = true;
+      this.say({ cmd: "start", stream: this.asked });
     };
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       if (socket !== this.socket) return;
@@ -151,19 +154,19 @@ export class Player {
       else this.take(data);
     };
     socket.onclose = () => {
-      if (socket === this.socket) this.lose();
+      if (socket === this.socket) this.lose(opened);
     };
   }
 
   /** The socket went: again, later each time. */
-  private lose(): void {
+  private lose(opened: boolean): void {
     this.socket = null;
     if (!this.asked) return;
     this.freeze();
     this.dropMedia();
     const retryMs = this.retryMs;
     this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS);
-    this.told({ is: "lost", retryMs });
+    this.told({ is: "lost", opened, retryMs });
     this.retry = window.setTimeout(() => this.connect(), retryMs);
   }
 

@@ -11,7 +11,7 @@ import { go, to } from "../router";
 import { session } from "../session";
 import { camera as find, cameras, take, want, words } from "../store";
 import type { CameraView } from "../types";
-import { cause, clockTime, millis, remark, streamFacts } from "../words";
+import { cause, clockTime, millis, remark, streamFacts, withoutAdvice } from "../words";
 
 /** A check may take its camera's own time-out; this is the longest that may be configured, and a little. */
 const CHECK_DEADLINE_MS = 130_000;
@@ -89,8 +89,8 @@ function Deeds({ camera }: { camera: CameraView }) {
     <div class="actions">
       <Button icon="refresh" busy={busy === "check"} onClick={check}>Check now</Button>
       {paused
-        ? <Button icon="play" busy={busy === "resume"} onClick={() => doing("resume", () => resume(camera))}>Resume</Button>
-        : <Button icon="paused" aria-haspopup="dialog" onClick={() => setAsking("pause")}>Pause</Button>}
+        ? <Button icon="play" busy={busy === "resume"} onClick={() => doing("resume", () => resume(camera))}>Resume checks</Button>
+        : <Button icon="paused" aria-haspopup="dialog" onClick={() => setAsking("pause")}>Pause checks</Button>}
       <LinkButton icon="edit" href={to.edit(camera.id)}>Edit</LinkButton>
       <Button icon="remove" look="danger" aria-haspopup="dialog" onClick={() => setAsking("remove")}>Remove</Button>
       {asking === "pause" && <PauseDialog camera={camera} onClose={() => setAsking(null)} />}
@@ -110,7 +110,7 @@ function LastCheck({ camera }: { camera: CameraView }) {
       {camera.verdict
         ? <>
             <Ladder rungs={camera.rungs} verdict={camera.verdict} title={camera.title} advice={camera.advice} message={camera.message} url={camera.url} />
-            {camera.severity !== "fault" && camera.message && <p class="soft small">{camera.message}</p>}
+            {camera.severity !== "fault" && camera.message && <p class="soft small">{withoutAdvice(camera.message, camera.advice)}</p>}
             {camera.check_ms != null && <p class="soft small">{millis(camera.check_ms)} in all</p>}
           </>
         : <p class="soft">Not checked yet.</p>}
