@@ -147,7 +147,9 @@ export function LiveView({ camera, compact = false }: Props) {
           <div class="over">
             {running
               ? <Button icon="stop" label={`Stop ${camera.name}`} onClick={stop} />
-              : <Button icon="play" label={`Play ${camera.name}`} onClick={() => play(quality)} disabled={refused} />}
+              : refused
+                ? <span class="age">{codecName(camera.stream?.codec ?? "")}: not in this browser</span>
+                : <Button icon="play" label={`Play ${camera.name}`} onClick={() => play(quality)} />}
           </div>
         )}
       </div>
