@@ -23,7 +23,7 @@ pub use fault::{Fault, LADDER, Rung, Severity, Verdict};
 pub use url::CameraUrl;
 
 /// How the pictures are coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Codec {
@@ -63,7 +63,7 @@ pub struct Frame {
 }
 
 /// What the camera says it sends, and what was measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StreamInfo {
     /// How the pictures are coded.
     pub codec: Option<Codec>,
@@ -104,7 +104,7 @@ pub struct Target {
 }
 
 /// The time one rung took.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RungTime {
     /// Which.
     pub rung: Rung,

@@ -13,7 +13,7 @@ use super::yaml::{self, Node};
 use crate::camera::{CameraUrl, url};
 
 /// What stands for a secret.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// Whether a password is the mask.
 pub(super) fn is_masked(text: &str) -> bool {
@@ -37,7 +37,8 @@ fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
     url.split_once('?').map_or("", |(_, query)| query).split('&').filter_map(|pair| pair.split_once('='))
 }
 
-fn masked_url(text: &str) -> String {
+/// A URL with `***` for what it keeps secret.
+pub(super) fn masked_url(text: &str) -> String {
     let Ok(parsed) = CameraUrl::parse(text) else { return loose(text) };
     let shown = pairs(&parsed.to_string());
     // Exact where there is nothing to hide: printing would normalise it.

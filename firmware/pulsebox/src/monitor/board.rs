@@ -52,7 +52,7 @@ pub struct Report {
 }
 
 /// A camera's state: verdicts after thresholds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 #[allow(missing_docs)]
@@ -83,7 +83,7 @@ impl State {
 }
 
 /// One stretch of `down` or `degraded`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Incident {
     /// Unique on this box for ever: the opening time in microseconds since 1970, made unique by adding one.
     pub id: i64,
@@ -157,7 +157,7 @@ pub struct CameraStatus {
 }
 
 /// What the box knows of itself.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct BoxStatus {
     /// False while no link or no address: cameras are then `blind`.
     pub network: bool,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::monitor::board::Incident;
 
 /// Milliseconds in each state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[allow(missing_docs)]
 pub struct StateTimes {
     pub up: i64,
@@ -23,7 +23,7 @@ pub struct StateTimes {
 }
 
 /// Uptime of one camera, weighted by time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Uptime {
     /// Milliseconds in each state.
     pub times_ms: StateTimes,
@@ -32,7 +32,7 @@ pub struct Uptime {
 }
 
 /// One step of a series.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Bucket {
     /// Its begin.
     pub from: Timestamp,
