@@ -82,7 +82,7 @@ pub struct StreamInfo {
 }
 
 /// Which way RTSP's video packets come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Interleaved in the RTSP connection (RFC 2326, section 10.12).

@@ -51,6 +51,7 @@ fn file(fields: &Fields, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning
         timezone: fields.zone("timezone").unwrap_or(jiff::tz::TimeZone::UTC),
         checks_at_once: fields.u64("checks_at_once").map_or(64, whole),
         cameras: cameras(fields.list("streams"), heartbeat, problems, warnings),
+        removed: Vec::new(),
         mqtt: mqtt(fields.map("mqtt"), problems),
         leds: leds(fields.map("leds")),
         web: Web { listen: fields.map("web").address("listen").unwrap_or(Web::default().listen) },

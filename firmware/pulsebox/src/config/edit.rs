@@ -512,10 +512,7 @@ leds: { green: 27 }
         changed(set_key(TEXT, "heartbeat_seconds", json!(20)).unwrap(), "heartbeat_seconds: 20   # often");
         changed(set_key(TEXT, "leds.red", json!(17)).unwrap(), "leds: { green: 27, red: 17 }");
         changed(set_key(TEXT, "web.listen", json!("[::1]:80")).unwrap(), "web: { listen: \"[::1]:80\" }");
-        changed(
-            set_stream_key(TEXT, "gate", "name", json!("GATE!")).unwrap(),
-            "  - name: \"GATE!\"   # by the road",
-        );
+        changed(set_stream_key(TEXT, "gate", "name", json!("GATE!")).unwrap(), "  - name: \"GATE!\"   # by the road");
         changed(set_stream_key(TEXT, "gate", "paused", json!(true)).unwrap(), "    paused: true");
         changed(
             set_stream_key(TEXT, "yard", "led", json!(22)).unwrap(),

@@ -16,6 +16,8 @@ pub struct Config {
     pub checks_at_once: usize,
     /// The cameras (`streams:` in the file), ids unique.
     pub cameras: Vec<CameraConfig>,
+    /// Cameras that were removed and are kept in the file.
+    pub removed: Vec<CameraConfig>,
     /// MQTT, read and kept; spoken by a later room.
     pub mqtt: Mqtt,
     /// LED lines.

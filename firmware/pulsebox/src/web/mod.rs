@@ -4,18 +4,26 @@
 //! full page come later; this page is small on purpose and lives in `page/`, compiled in.
 
 mod access;
+mod body;
+mod check;
+mod config;
 mod error;
 mod feed;
 mod guard;
+mod history;
 mod live;
+mod openapi;
 mod page;
 mod params;
 mod past;
-mod picture;
-mod routes;
+mod read;
 mod server;
+mod settings;
+mod stream_settings;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod thumbnails;
 mod view;
 
 use std::io;
@@ -66,9 +74,7 @@ struct Shared {
     board: Board,
     past: Arc<dyn Past>,
     clock: Clock,
-    #[allow(dead_code)] // the writing routes come next
     orders: Orders,
-    #[allow(dead_code)]
     config: Arc<Store>,
     #[allow(dead_code)]
     live: Live,
@@ -77,7 +83,17 @@ struct Shared {
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
+    /// One-off checks at once.
+    checks: Arc<Semaphore>,
+    pictures: thumbnails::Counts,
     stop: CancellationToken,
+}
+
+impl Shared {
+    /// What stands beside the board in a view of a camera.
+    fn beside(&self) -> view::Beside {
+        view::Beside { now: self.clock.now(), ..view::Beside::default() }
+    }
 }
 
 impl Web {
@@ -105,6 +121,8 @@ impl Web {
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            checks: Arc::new(Semaphore::new(check::AT_ONCE)),
+            pictures: thumbnails::Counts::default(),
             board: self.board,
             past: self.past,
             clock: self.clock,
@@ -121,6 +139,6 @@ impl Web {
         let follow = async move {
             beside.feed.follow(beside.board.clone(), events, stop).await;
         };
-        (routes::router(shared), follow)
+        (openapi::router(shared), follow)
     }
 }

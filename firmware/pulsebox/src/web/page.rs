@@ -24,7 +24,7 @@ pub(super) const ASSETS: [Asset; 3] = [
 /// Answers with `body`, or with 304 where the browser has it.
 pub(super) fn answer(request: &HeaderMap, content_type: &'static str, body: String) -> Response<Body> {
     let etag = format!("\"{:016x}\"", fnv(body.as_bytes()));
-    let mut response = if super::picture::has(request, &etag) {
+    let mut response = if super::thumbnails::has(request, &etag) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
