@@ -142,6 +142,7 @@ fn kind(kind: &Kind) -> (&'static str, Option<f64>, Option<f64>) {
         Kind::Host => ("host", None, None),
         Kind::Zone => ("zone", None, None),
         Kind::Address => ("address", None, None),
+        Kind::Time => ("time", None, None),
         Kind::Hours => ("hours", None, None),
         Kind::Map(_) => ("section", None, None),
         Kind::List(_, max) => ("list", None, number(max)),

@@ -313,10 +313,10 @@ pub(super) async fn fresh(shared: &Shared, id: &str) -> Result<(Arc<CameraStatus
 
 /// The camera as the board shows it once the monitor follows; where it does not in time, as it will be.
 async fn followed(shared: &Shared, camera: &CameraConfig) -> Arc<CameraStatus> {
-    let url = camera.url.to_string();
+    let (url, now) = (camera.url.to_string(), shared.clock.now());
     let follows = |snapshot: &Snapshot| {
         let listed = snapshot.order.contains(&camera.id);
-        listed && snapshot.cameras.get(&camera.id).is_some_and(|status| shows(status, camera, &url))
+        listed && snapshot.cameras.get(&camera.id).is_some_and(|status| shows(status, camera, &url, now))
     };
     let mut watch = shared.board.watch();
     if timeout(FOLLOWED, watch.wait_for(follows)).await.is_ok()
@@ -324,14 +324,15 @@ async fn followed(shared: &Shared, camera: &CameraConfig) -> Arc<CameraStatus> {
     {
         return status;
     }
-    Arc::new(will_be(camera, url, shared.clock.now()))
+    Arc::new(will_be(camera, url, now))
 }
 
-fn shows(status: &CameraStatus, camera: &CameraConfig, url: &str) -> bool {
+fn shows(status: &CameraStatus, camera: &CameraConfig, url: &str, now: Timestamp) -> bool {
     status.name == camera.name
         && status.url == url
         && status.heartbeat_seconds == camera.heartbeat.as_secs()
-        && (!camera.paused || status.state == CameraState::Paused)
+        && status.paused_until == camera.paused_until
+        && camera.is_paused(now) == (status.state == CameraState::Paused)
 }
 
 fn will_be(camera: &CameraConfig, url: String, now: Timestamp) -> CameraStatus {
@@ -340,7 +341,7 @@ fn will_be(camera: &CameraConfig, url: String, now: Timestamp) -> CameraStatus {
         name: camera.name.clone(),
         url,
         heartbeat_seconds: camera.heartbeat.as_secs(),
-        state: if camera.paused { CameraState::Paused } else { CameraState::Unknown },
+        state: if camera.is_paused(now) { CameraState::Paused } else { CameraState::Unknown },
         since: now,
         last: None,
         recent: Arc::new([]),
@@ -348,5 +349,6 @@ fn will_be(camera: &CameraConfig, url: String, now: Timestamp) -> CameraStatus {
         thumbnail: None,
         failures: 0,
         next_check: None,
+        paused_until: camera.paused_until,
     }
 }

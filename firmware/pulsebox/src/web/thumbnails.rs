@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -11,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, heade
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::Shared;
@@ -18,8 +20,10 @@ use super::error::{ApiError, ErrorBody};
 use super::params::{Id, Params};
 use super::streams::fresh;
 use super::view::age_seconds;
-use crate::monitor::board::CameraStatus;
+use crate::monitor::board::{CameraStatus, Snapshot};
 
+/// How long an order may wait for the monitor.
+const CLEARED: Duration = Duration::from_secs(1);
 /// While nobody looks, a picture is made anew after this long, seconds.
 const TTL_SECONDS: u64 = 60;
 
@@ -163,6 +167,37 @@ pub(super) async fn list(
         refreshes: count(&shared.pictures.refreshes),
         pictures,
     }))
+}
+
+/// Forgets all pictures; each comes back with its camera's next check.
+#[utoipa::path(
+    delete, path = "/api/thumbnails", tag = "pictures",
+    responses(
+        (status = 204, description = "Forgotten"),
+        (status = 503, description = "The monitor has too much to do", body = ErrorBody),
+    )
+)]
+pub(super) async fn clear(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<StatusCode, ApiError> {
+    Params::read(query.as_deref(), &[])?;
+    let with_picture = |snapshot: &Snapshot| -> Vec<String> {
+        snapshot.in_order().filter(|camera| camera.thumbnail.is_some()).map(|camera| camera.id.clone()).collect()
+    };
+    let ids = with_picture(&shared.board.now());
+    // The monitor takes a few hundred orders at a time: it is given time between them.
+    for id in ids {
+        let asked = timeout(CLEARED, async {
+            while !shared.orders.forget_picture(&id) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        if asked.await.is_err() {
+            return Err(ApiError::busy("the monitor has too much to do", "Try again in a moment.", 5));
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Whether If-None-Match names `etag` (weak comparison, RFC 9110, section 13.1.2).

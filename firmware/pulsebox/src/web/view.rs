@@ -147,7 +147,7 @@ impl<'a> CameraView<'a> {
                 main: true,
                 sub: beside.subs.contains(&camera.id),
             },
-            paused_until: None,
+            paused_until: camera.paused_until,
         }
     }
 }
