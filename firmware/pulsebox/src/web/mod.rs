@@ -48,6 +48,8 @@ use crate::monitor::past::{self, Past};
 
 /// Event streams at once; each page holds one.
 const LISTENERS: usize = 50;
+/// WebSockets at once, live views included.
+const SOCKETS: usize = 50;
 
 /// What the web needs.
 #[derive(Clone)]
@@ -77,7 +79,6 @@ struct Shared {
     clock: Clock,
     orders: Orders,
     config: Arc<Store>,
-    #[allow(dead_code)]
     live: Live,
     #[allow(dead_code)]
     access: Access,
@@ -87,13 +88,16 @@ struct Shared {
     /// One-off checks at once.
     checks: Arc<Semaphore>,
     pictures: thumbnails::Counts,
+    sockets: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl Shared {
     /// What stands beside the board in a view of a camera.
     fn beside(&self) -> view::Beside {
-        view::Beside { now: self.clock.now(), ..view::Beside::default() }
+        let config = self.config.current();
+        let subs = config.cameras.iter().filter(|camera| camera.sub_url.is_some()).map(|camera| camera.id.clone());
+        view::Beside { now: self.clock.now(), live: self.live.clone(), subs: subs.collect() }
     }
 }
 
@@ -124,6 +128,7 @@ impl Web {
             listeners: Arc::new(Semaphore::new(LISTENERS)),
             checks: Arc::new(Semaphore::new(check::AT_ONCE)),
             pictures: thumbnails::Counts::default(),
+            sockets: Arc::new(Semaphore::new(SOCKETS)),
             board: self.board,
             past: self.past,
             clock: self.clock,

@@ -1,6 +1,6 @@
 //! The shapes of the API's answers. Times are RFC 3339 in UTC; names carry their unit.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,15 +10,16 @@ use utoipa::ToSchema;
 use super::stream_settings::StreamSettings;
 
 use crate::camera::{RungTime, Severity, StreamInfo, Verdict};
+use crate::live::Live;
 use crate::monitor::board::{BoxStatus, CameraStatus, Incident, Recent, Report, Snapshot, State, Thumbnail};
 
 /// What stands beside the board in a view of a camera.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Beside {
     /// For ages.
     pub now: Timestamp,
-    /// Live viewers by camera; none: nobody.
-    pub viewers: HashMap<String, usize>,
+    /// Who watches.
+    pub live: Live,
     /// Cameras with a second stream.
     pub subs: HashSet<String>,
 }
@@ -143,7 +144,7 @@ impl<'a> CameraView<'a> {
             thumbnail: camera.thumbnail.as_deref().map(|thumbnail| ThumbnailView::new(&camera.id, thumbnail, now)),
             recent: camera.recent.iter().map(RecentView::from).collect(),
             live: LiveView {
-                viewers: beside.viewers.get(&camera.id).copied().unwrap_or(0),
+                viewers: beside.live.viewers(&camera.id),
                 main: true,
                 sub: beside.subs.contains(&camera.id),
             },
