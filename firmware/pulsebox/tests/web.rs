@@ -4,54 +4,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use jiff::Timestamp;
 use pulsebox::clock::Clock;
-use pulsebox::config::Store;
+use pulsebox::config::{HistoryConfig, Store};
+use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::Interfaces;
 use pulsebox::live::Live;
-use pulsebox::monitor::board::{Board, Incident};
+use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
-use pulsebox::monitor::{Means, Monitor};
-use pulsebox::web::{Access, Bucket, Past, PastError, Uptime, Web, bind};
+use pulsebox::monitor::{Before, Means, Monitor};
+use pulsebox::web::{Access, Web, bind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-
-/// A history that is not there.
-struct Nothing;
-
-fn nothing<T: Send + 'static>() -> BoxFuture<'static, Result<T, PastError>> {
-    async { Err(PastError::UnknownCamera) }.boxed()
-}
-
-impl Past for Nothing {
-    fn series(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
-        nothing()
-    }
-
-    fn uptime(&self, _: String, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
-        nothing()
-    }
-
-    fn incidents(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
-        nothing()
-    }
-}
 
 fn web(board: &Board) -> Web {
     let folder = tempfile::tempdir().unwrap();
@@ -64,10 +29,11 @@ fn web(board: &Board) -> Web {
         eye: Arc::new(RealEye::default()),
         link: Arc::new(Interfaces::default()),
     };
-    let (_, orders) = Monitor::new(means, Vec::new());
+    let (_, orders) = Monitor::new(means, Before::default());
+    let settings = HistorySettings::new(&HistoryConfig::default(), jiff::tz::TimeZone::UTC, clock.clone());
     Web {
         board: board.clone(),
-        past: Arc::new(Nothing),
+        past: Arc::new(History::open(None, settings)),
         access: Access::open(None, clock.clone()),
         clock,
         orders,

@@ -15,7 +15,7 @@ use pulsebox::live::Live;
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::pulse::standstill;
-use pulsebox::monitor::{Means, Monitor};
+use pulsebox::monitor::{Before, Means, Monitor};
 use pulsebox::service;
 use pulsebox::web::{Access, Web, bind};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::past::Recorded;
 use super::{fail, runtime};
 
 /// Everything must have ended this long after SIGTERM. The history's last write is the last to end.
@@ -106,10 +105,10 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let eye = Arc::new(RealEye::new(sessions));
     let means =
         Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(Interfaces::default()) };
-    let (monitor, orders) = Monitor::new(means, open);
+    let (monitor, orders) = Monitor::new(means, Before { open_incidents: open, ..Before::default() });
     let web = Web {
         board: board.clone(),
-        past: Arc::new(Recorded(history.clone())),
+        past: Arc::new(history.clone()),
         clock: clock.clone(),
         orders: orders.clone(),
         config: store.clone(),

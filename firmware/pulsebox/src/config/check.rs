@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::str::FromStr;
 
-use jiff::civil::Time;
+use jiff::Timestamp;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
 use super::id;
@@ -28,10 +29,20 @@ pub(super) enum Typed {
     Zone(TimeZone),
     Address(SocketAddr),
     Hours(Time, Time),
+    Moment(Moment),
     Map(Fields),
     List(Vec<Fields>),
     /// Written, and no good.
     Refused,
+}
+
+/// A day and time as written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Moment {
+    /// With its offset: one moment.
+    At(Timestamp),
+    /// Without: the file's time zone says which.
+    Local(DateTime),
 }
 
 /// The values that one mapping gives.
@@ -64,6 +75,7 @@ impl Fields {
         web -> url::Url: Web;
         zone -> TimeZone: Zone;
         address -> SocketAddr: Address;
+        moment -> Moment: Moment;
     }
 
     fn find(&self, key: &str) -> Option<&Typed> {
@@ -320,6 +332,7 @@ fn scalar(key: &Key, node: &Node) -> Result<Typed, Refused> {
         Kind::Zone => zone(text).map(Typed::Zone),
         Kind::Address => address(name, text).map(Typed::Address),
         Kind::Hours => hours(name, text),
+        Kind::Time => moment(name, text).map(Typed::Moment),
         Kind::Map(_) | Kind::List(..) => refuse(format!("`{name}` is a group"), "write its keys below it"),
     }
 }
@@ -392,6 +405,17 @@ fn one_of(name: &str, text: &str, words: &[&str]) -> Result<String, Refused> {
         None => format!("write {}", words.join(" or ")),
     };
     refuse(format!("`{name}` knows no such value"), advice)
+}
+
+fn moment(name: &str, text: &str) -> Result<Moment, Refused> {
+    // With an offset first: the civil form would not take it.
+    let at = text.parse::<Timestamp>().map(Moment::At);
+    at.or_else(|_| text.parse::<DateTime>().map(Moment::Local)).or_else(|_| {
+        refuse(
+            format!("`{name}` is no day and time"),
+            "write it such as 2026-11-23T08:00:00Z, or 2026-11-23 08:00 in the file's time zone",
+        )
+    })
 }
 
 fn camera_id(text: &str) -> Result<String, Refused> {

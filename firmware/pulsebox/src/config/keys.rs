@@ -3,7 +3,8 @@
 
 use Absent::{Is, Means, Required};
 use Kind::{
-    Address, Bool, CameraAddress, Decimal, Host, Hours, Id, List, Map, OneOf, Secret, Text, WebAddress, Whole, Zone,
+    Address, Bool, CameraAddress, Decimal, Host, Hours, Id, List, Map, OneOf, Secret, Text, Time, WebAddress, Whole,
+    Zone,
 };
 
 /// What a key's value must be.
@@ -35,6 +36,8 @@ pub enum Kind {
     Address,
     /// `22:00-07:00`.
     Hours,
+    /// A day and time: RFC 3339, or without an offset in the file's time zone.
+    Time,
     /// A group of keys.
     Map(&'static Section),
     /// A list of groups, at most this many.
@@ -109,6 +112,8 @@ pub static STREAM: Section = Section { path: "streams[]", keys: &[
     key("alarm", Map(&ALARM), "", Means("its defaults"), "When to call the camera down or degraded."),
     key("led", Whole(0, 53), "GPIO line", Means("none"), "The camera's own LED, by line of the header's chip."),
     key("paused", Bool, "", Is("false"), "Keep the camera in the file without checking it."),
+    key("paused_until", Time, "", Means("not paused"), "The same until this time, then it is checked again: `2026-11-23T08:00:00Z`, or without `Z` in the file's `timezone`."),
+    key("removed", Bool, "", Is("false"), "The camera is gone from the page and is not checked; its history stays, and it can be restored."),
 ] };
 
 /// What a stream must be.
@@ -223,6 +228,7 @@ impl Kind {
             Zone => "time zone".into(),
             Address => "IP address and port".into(),
             Hours => "two times".into(),
+            Time => "day and time".into(),
             Map(section) => format!("keys: see `{}`", section.path),
             List(section, max) => format!("list of at most {max}: see `{}`", section.path),
         }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::camera::{CameraUrl, Codec, StreamKind, Target, Transport};
 
 /// A whole configuration, checked.
@@ -14,8 +16,10 @@ pub struct Config {
     pub timezone: jiff::tz::TimeZone,
     /// How many checks may run at once, 1 to 500. Default 64: 500 cameras a minute four times over.
     pub checks_at_once: usize,
-    /// The cameras (`streams:` in the file), ids unique.
+    /// The cameras that are watched (`streams:` in the file), ids unique.
     pub cameras: Vec<CameraConfig>,
+    /// Cameras with `removed: true`: not watched, and their ids still taken (their history stays).
+    pub removed: Vec<CameraConfig>,
     /// MQTT, read and kept; spoken by a later room.
     pub mqtt: Mqtt,
     /// LED lines.
@@ -55,6 +59,8 @@ pub struct CameraConfig {
     pub led: Option<u32>,
     /// Configured, but not checked. Default false.
     pub paused: bool,
+    /// Not checked before this time of the wall clock, and then again by itself.
+    pub paused_until: Option<Timestamp>,
 }
 
 impl CameraConfig {
@@ -73,7 +79,13 @@ impl CameraConfig {
             alarm: Alarm::default(),
             led: None,
             paused: false,
+            paused_until: None,
         }
+    }
+
+    /// Whether the camera is not to be checked at `now`.
+    pub fn is_paused(&self, now: Timestamp) -> bool {
+        self.paused || self.paused_until.is_some_and(|until| now < until)
     }
 
     /// What the camera room needs to open it.

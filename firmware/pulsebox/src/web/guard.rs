@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -51,16 +51,6 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, n
 #[allow(clippy::result_large_err)]
 fn admit(request: &Request, hosts: &[String]) -> Result<(), Response> {
     host_is_ours(request.headers(), request.uri(), hosts).map_err(IntoResponse::into_response)?;
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let refusal = ApiError::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "this version only reads: GET and HEAD",
-            "Change pulsebox.yaml to change cameras.",
-        );
-        let mut response = refusal.into_response();
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return Err(response);
-    }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > BODY_MAX) {
         let what = "the body is larger than 64 KiB";

@@ -4,18 +4,26 @@
 //! full page come later; the page is built in `firmware/ui` and compiled in.
 
 mod access;
+mod body;
+mod check;
+mod config;
+mod csv;
 mod error;
 mod feed;
 mod guard;
+mod history;
 mod live;
+mod openapi;
 mod page;
 mod params;
-mod past;
-mod picture;
-mod routes;
+mod read;
 mod server;
+mod settings;
+mod stream_settings;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod thumbnails;
 mod view;
 
 use std::io;
@@ -28,7 +36,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use access::Access;
-pub use past::{Bucket, Past, PastError, StateTimes, Uptime};
 pub use server::bind;
 
 use crate::clock::Clock;
@@ -36,6 +43,8 @@ use crate::config::Store;
 use crate::live::Live;
 use crate::monitor::Orders;
 use crate::monitor::board::Board;
+// The questions' words, for the rooms below as `super::past`.
+use crate::monitor::past::{self, Past};
 
 /// Event streams at once; each page holds one.
 const LISTENERS: usize = 50;
@@ -68,7 +77,6 @@ struct Shared {
     board: Board,
     past: Arc<dyn Past>,
     clock: Clock,
-    #[allow(dead_code)] // the writing routes come next
     orders: Orders,
     config: Arc<Store>,
     live: Live,
@@ -77,8 +85,20 @@ struct Shared {
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
+    /// One-off checks at once.
+    checks: Arc<Semaphore>,
+    pictures: thumbnails::Counts,
     sockets: Arc<Semaphore>,
     stop: CancellationToken,
+}
+
+impl Shared {
+    /// What stands beside the board in a view of a camera.
+    fn beside(&self) -> view::Beside {
+        let config = self.config.current();
+        let subs = config.cameras.iter().filter(|camera| camera.sub_url.is_some()).map(|camera| camera.id.clone());
+        view::Beside { now: self.clock.now(), live: self.live.clone(), subs: subs.collect() }
+    }
 }
 
 impl Web {
@@ -106,6 +126,8 @@ impl Web {
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            checks: Arc::new(Semaphore::new(check::AT_ONCE)),
+            pictures: thumbnails::Counts::default(),
             sockets: Arc::new(Semaphore::new(SOCKETS)),
             board: self.board,
             past: self.past,
@@ -123,6 +145,6 @@ impl Web {
         let follow = async move {
             beside.feed.follow(beside.board.clone(), events, stop).await;
         };
-        (routes::router(shared), follow)
+        (openapi::router(shared), follow)
     }
 }

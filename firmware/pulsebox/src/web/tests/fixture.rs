@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -21,8 +20,12 @@ use crate::host::Interfaces;
 use crate::live::Live;
 use crate::monitor::board::{Board, CameraStatus, Event, Incident, Recent, Report, Snapshot, State, Thumbnail};
 use crate::monitor::look::RealEye;
-use crate::monitor::{Means, Monitor};
-use crate::web::{Access, Bucket, Past, PastError, StateTimes, Uptime, Web, bind};
+use crate::monitor::past::{
+    Answer as PastAnswer, Bucket, CheckRow, EvidencePicture, KeptEvidence, Past, PastError, PastIncident, StateTimes,
+    Uptime, Uptimes,
+};
+use crate::monitor::{Before, Means, Monitor};
+use crate::web::{Access, Web, bind};
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,6 +99,7 @@ pub fn camera(id: &str, name: &str, state: State, before: Verdict, verdict: Verd
             etag: 0xabcd,
         })),
         failures: u32::from(state == State::Down) * 16,
+        paused_until: None,
         next_check: Some(start() + SignedDuration::from_secs(12)),
     }
 }
@@ -125,24 +129,50 @@ pub fn three() -> Board {
 /// A past that knows `gate` and was asked what it was asked.
 pub struct Remembered;
 
+/// A picture of the evidence.
+pub const EVIDENCE_JPEG: &[u8] = b"\xff\xd8 evidence";
+
 impl Past for Remembered {
-    fn series(
-        &self,
-        camera: String,
-        from: Timestamp,
-        _to: Timestamp,
-        step: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
+    fn series(&self, camera: String, from: Timestamp, _: Timestamp, step: Duration) -> PastAnswer<'_, Vec<Bucket>> {
         let to = from + SignedDuration::try_from(step).unwrap();
-        let times_ms = StateTimes { up: 300_000, ..StateTimes::default() };
-        let (p50_ms, p95_ms, max_ms) = (Some(41), Some(60), Some(312));
-        let bucket = Bucket { from, to, times_ms, checks: 20, failures: 0, p50_ms, p95_ms, max_ms };
+        let bucket = Bucket {
+            from,
+            to,
+            times_ms: StateTimes { up: 300_000, ..StateTimes::default() },
+            checks: 20,
+            failures: 0,
+            p50_ms: Some(41),
+            p95_ms: Some(60),
+            max_ms: Some(312),
+            first_frame_ms: Some(184),
+            fps: Some(25.0),
+            kbps: Some(2048),
+        };
         async move { known(&camera).map(|()| vec![bucket]) }.boxed()
     }
 
-    fn uptime(&self, camera: String, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
-        let times_ms = StateTimes { up: 86_153_000, down: 247_000, ..StateTimes::default() };
-        async move { known(&camera).map(|()| Uptime { times_ms, percent: Some(99.714) }) }.boxed()
+    fn uptime(&self, camera: String, _: Timestamp, _: Timestamp) -> PastAnswer<'_, Uptime> {
+        async move { known(&camera).map(|()| a_days_uptime()) }.boxed()
+    }
+
+    fn uptimes(&self, camera: String) -> PastAnswer<'_, Uptimes> {
+        let day = a_days_uptime();
+        async move { known(&camera).map(|()| Uptimes { day, ..Uptimes::default() }) }.boxed()
+    }
+
+    fn checks(&self, camera: String, from: Timestamp, _: Timestamp, _: usize) -> PastAnswer<'_, Vec<CheckRow>> {
+        let check = CheckRow {
+            at: from,
+            verdict: Verdict::Ok,
+            severity: Verdict::Ok.severity(),
+            state: State::Up,
+            ms: 231,
+            first_packet_ms: Some(41),
+            first_frame_ms: Some(184),
+            fps: Some(25.0),
+            kbps: Some(2048),
+        };
+        async move { known(&camera).map(|()| vec![check]) }.boxed()
     }
 
     fn incidents(
@@ -151,7 +181,7 @@ impl Past for Remembered {
         from: Timestamp,
         to: Timestamp,
         _limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
+    ) -> PastAnswer<'_, Vec<PastIncident>> {
         let incident = Incident {
             id: from.as_microsecond(),
             camera: camera.clone(),
@@ -161,8 +191,20 @@ impl Past for Remembered {
             from,
             to: Some(to),
         };
+        let evidence = KeptEvidence { answer: None, good_at: Some(from), bad_at: None };
+        let incident = PastIncident { incident, evidence: Some(evidence) };
         async move { known(&camera).map(|()| vec![incident]) }.boxed()
     }
+
+    fn evidence_picture(&self, camera: String, _: i64, which: EvidencePicture) -> PastAnswer<'_, Option<Bytes>> {
+        let picture = (which == EvidencePicture::Good).then_some(Bytes::from_static(EVIDENCE_JPEG));
+        async move { known(&camera).map(|()| picture) }.boxed()
+    }
+}
+
+fn a_days_uptime() -> Uptime {
+    let times_ms = StateTimes { up: 86_153_000, down: 247_000, ..StateTimes::default() };
+    Uptime { times_ms, percent: Some(99.714) }
 }
 
 fn known(camera: &str) -> Result<(), PastError> {
@@ -198,7 +240,7 @@ pub async fn serve(board: &Board) -> Server {
         eye: Arc::new(RealEye::default()),
         link: Arc::new(Interfaces::default()),
     };
-    let (_, orders) = Monitor::new(means, Vec::new());
+    let (_, orders) = Monitor::new(means, Before::default());
     let web = Web {
         board: board.clone(),
         past: Arc::new(Remembered),
