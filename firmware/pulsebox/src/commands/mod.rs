@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod config;
+pub mod password;
 mod past;
 pub mod run;
 

@@ -150,7 +150,6 @@ impl Store {
         mask::masked(seen.taken.as_ref().unwrap_or(&seen.good))
     }
 
-    #[allow(dead_code)] // the backup comes next
     /// The text of the configuration in force, secrets and all: for a backup that is sealed, and for nothing else.
     pub(crate) fn text_with_secrets(&self) -> String {
         self.0.seen().good.clone()

@@ -17,6 +17,7 @@ mod routes;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod view;
 
 use std::io;
@@ -24,13 +25,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, Caller, Forgotten, MadeToken, Refusal, Scope, forget_password};
 pub use past::{Bucket, Past, PastError, StateTimes, Uptime};
 pub use server::bind;
+pub use tls::Port;
 
 use crate::clock::Clock;
 use crate::config::Store;
@@ -94,16 +95,23 @@ impl Web {
     }
 
     /// Serves on a port that is open already, until `stop`; ends within a second of it.
-    pub async fn serve_on(self, listener: TcpListener, stop: CancellationToken) {
-        self.warn_unclaimed(&listener);
+    pub async fn serve_on(self, port: impl Into<Port>, stop: CancellationToken) {
+        let port = port.into();
+        self.warn_unclaimed(&port);
         let access = self.access.clone().follow(stop.clone());
+        let to_https = routes::to_https(self.config.clone(), self.all_hosts());
         let (router, follow) = self.router(stop.clone());
-        tokio::join!(server::serve(listener, router, stop), follow, access);
+        tokio::join!(server::serve(port, router, to_https, stop), follow, access);
+    }
+
+    /// Names of the box beside those in the configuration.
+    fn all_hosts(&self) -> Vec<String> {
+        self.hosts.iter().cloned().chain([host_name()]).collect()
     }
 
     /// Whoever comes first sets the password: a person should know that this is still to be done.
-    fn warn_unclaimed(&self, listener: &TcpListener) {
-        let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    fn warn_unclaimed(&self, port: &Port) {
+        let is_local = port.local_addr().is_ok_and(|address| address.ip().is_loopback());
         if !is_local && !self.access.is_claimed() {
             log::warn!("no password is set yet, and whoever opens the page first sets it: open it now");
         }
@@ -111,9 +119,7 @@ impl Web {
 
     /// The routes, and what must run beside them so that events are told (ends with `stop`).
     pub fn router(self, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
-        let host_name = host_name();
-        let mut hosts = self.hosts;
-        hosts.push(host_name.clone());
+        let (host_name, hosts) = (host_name(), self.all_hosts());
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(LISTENERS)),

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::sse::Sse;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -22,6 +22,7 @@ use super::past::{Bucket, PastError, Uptime};
 use super::view::{self, CameraView, Health};
 use super::{Shared, access, feed, guard, live, page, picture};
 use crate::camera::LADDER;
+use crate::config::Store;
 use crate::monitor::board;
 use crate::monitor::pulse::standstill;
 
@@ -94,6 +95,22 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .fallback(async || ApiError::not_found("there is nothing at this address", "docs/api.md lists what there is."))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .with_state(shared)
+}
+
+/// What answers an unencrypted call to an encrypted port: the address to go to. Only readers are sent on, for what
+/// a writer brings has crossed the network readably already.
+pub(super) fn to_https(config: Arc<Store>, hosts: Vec<String>) -> Router {
+    Router::new().fallback(async move |request: Request| {
+        let (headers, uri) = (request.headers(), request.uri());
+        guard::host_is_ours(headers, uri, &[&config.current().web.hosts, &hosts])?;
+        let host = uri.authority().map(|authority| authority.as_str());
+        let host = host.or(headers.get(header::HOST).and_then(|host| host.to_str().ok())).unwrap_or_default();
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(ApiError::bad_request("this port is encrypted", format!("Call https://{host}/ instead.")));
+        }
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, format!("https://{host}{path}"))]))
+    })
 }
 
 /// The camera's id in the path.

@@ -30,6 +30,7 @@ pub(in crate::web) fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(change_password))
         .routes(routes!(tokens, make_token))
         .routes(routes!(end_token))
+        .merge(super::backup::routes())
 }
 
 /// The header that gives a browser its session, `seconds` long; 0 takes it away.
@@ -78,8 +79,8 @@ async fn session(
 /// A password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Password {
-    password: String,
+pub(super) struct Password {
+    pub password: String,
 }
 
 /// Sets the first password and signs in.
