@@ -1,12 +1,12 @@
-//! The page and its API: reads the board, asks the past through [`Past`], changes nothing.
+//! The page and its API: reads the board, asks the past through [`Past`], writes settings and orders.
 //!
-//! Until sign-in exists it is bound to loopback and only reads (GET, HEAD). Live video, settings and the
-//! full page come later; this page is small on purpose and lives in `page/`, compiled in.
+//! [`guard`] stands before every call: nothing is open that [`access`] does not say is open.
 
 mod access;
 mod body;
 mod check;
 mod config;
+mod cors;
 mod csv;
 mod error;
 mod feed;
@@ -17,6 +17,7 @@ mod openapi;
 mod page;
 mod params;
 mod read;
+mod routes;
 mod server;
 mod settings;
 mod stream_settings;
@@ -24,6 +25,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod thumbnails;
+mod tls;
 mod view;
 
 use std::io;
@@ -31,12 +33,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub use access::Access;
+pub use access::{Access, Caller, Forgotten, MadeToken, Refusal, Scope, forget_password};
 pub use server::bind;
+pub use tls::Port;
 
 use crate::clock::Clock;
 use crate::config::Store;
@@ -80,8 +82,10 @@ struct Shared {
     orders: Orders,
     config: Arc<Store>,
     live: Live,
-    #[allow(dead_code)]
     access: Access,
+    /// The box's host name.
+    host_name: String,
+    /// Names of the box beside those in the configuration.
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
@@ -102,27 +106,42 @@ impl Shared {
 }
 
 impl Web {
-    /// Opens the port with [`bind`], logs its warning and serves until `stop`; ends within a second of it.
+    /// Opens the port with [`bind`] and serves until `stop`; ends within a second of it.
     ///
     /// # Errors
     /// The port is taken or not allowed; the text names it and says what to do.
     pub async fn serve(self, listen: SocketAddr, stop: CancellationToken) -> io::Result<()> {
-        let (listener, warning) = bind(listen).await?;
-        if let Some(warning) = warning {
-            log::warn!("{warning}");
-        }
+        let listener = bind(listen).await?;
         self.serve_on(listener, stop).await;
         Ok(())
     }
 
     /// Serves on a port that is open already, until `stop`; ends within a second of it.
-    pub async fn serve_on(self, listener: TcpListener, stop: CancellationToken) {
+    pub async fn serve_on(self, port: impl Into<Port>, stop: CancellationToken) {
+        let port = port.into();
+        self.warn_unclaimed(&port);
+        let access = self.access.clone().follow(stop.clone());
+        let to_https = routes::to_https(self.config.clone(), self.all_hosts());
         let (router, follow) = self.router(stop.clone());
-        tokio::join!(server::serve(listener, router, stop), follow);
+        tokio::join!(server::serve(port, router, to_https, stop), follow, access);
+    }
+
+    /// Names of the box beside those in the configuration.
+    fn all_hosts(&self) -> Vec<String> {
+        self.hosts.iter().cloned().chain([host_name()]).collect()
+    }
+
+    /// Whoever comes first sets the password: a person should know that this is still to be done.
+    fn warn_unclaimed(&self, port: &Port) {
+        let is_local = port.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        if !is_local && !self.access.is_claimed() {
+            log::warn!("no password is set yet, and whoever opens the page first sets it: open it now");
+        }
     }
 
     /// The routes, and what must run beside them so that events are told (ends with `stop`).
     pub fn router(self, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
+        let (host_name, hosts) = (host_name(), self.all_hosts());
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
@@ -136,7 +155,8 @@ impl Web {
             config: self.config,
             live: self.live,
             access: self.access,
-            hosts: self.hosts,
+            host_name,
+            hosts,
             stop: stop.clone(),
         });
         // Subscribed here and not in the future: no event between is missed.
@@ -145,6 +165,11 @@ impl Web {
         let follow = async move {
             beside.feed.follow(beside.board.clone(), events, stop).await;
         };
-        (openapi::router(shared), follow)
+        (routes::router(shared), follow)
     }
+}
+
+/// What this machine is called.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -32,7 +32,8 @@ use crate::monitor::pulse::standstill;
 pub(super) async fn health(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let snapshot = shared.board.now().clone();
-    let health = Health::new(&snapshot.host, standstill(&snapshot, shared.clock.now()));
+    let standstill = standstill(&snapshot, shared.clock.now());
+    let health = Health::new(&snapshot.host, standstill, shared.access.fault());
     let code = if health.status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok((code, Json(health)).into_response())
 }
