@@ -81,9 +81,7 @@ async fn restore(
             let what = format!("the backup's configuration is no good for this Pulsebox{first}");
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, what, "Restore it on the version that made it.")
         }
-        WriteError::NotWritten { .. } => {
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "Then restore again.")
-        }
+        error => error.into(),
     })?;
     log::info!("a backup was restored");
     Ok(Json(Restored { cameras: shared.config.current().cameras.len() }))
