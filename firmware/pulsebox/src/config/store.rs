@@ -18,7 +18,7 @@ use super::edit::EditError;
 use super::model::Config;
 use super::on_disk::Stamp;
 use super::problem::{Errors, ReadError, Warning};
-use super::{given, mask, on_disk, parse};
+use super::{edit, given, mask, on_disk, parse};
 
 /// Between two looks at the file. A change counts when two looks see the same text, so that an editor
 /// that empties the file before it writes does not remove every camera: three looks at most, 1.5 s.
@@ -274,6 +274,17 @@ impl Store {
             Ok(config.cameras.len())
         })
         .await
+    }
+
+    /// A URL of the stream `id` that came back masked, with the secrets that the stream has now; what has none
+    /// stays as it is.
+    pub async fn url_with_secrets(&self, id: String, url: String) -> String {
+        let given = url.clone();
+        let found = self.blocking(move |inner| {
+            let old = edit::stream_url(&inner.seen().good, &id);
+            Ok(old.and_then(|old| mask::with_old_secrets(&url, &old)))
+        });
+        found.await.ok().flatten().unwrap_or(given)
     }
 
     /// Runs what takes the lock, or the disk, on a thread for it.

@@ -13,6 +13,7 @@ mod feed;
 mod guard;
 mod history;
 mod live;
+mod metrics;
 mod openapi;
 mod page;
 mod params;
@@ -20,8 +21,10 @@ mod read;
 mod routes;
 mod server;
 mod settings;
+mod socket;
 mod stream_settings;
 mod streams;
+mod system;
 #[cfg(test)]
 mod tests;
 mod thumbnails;
@@ -47,11 +50,6 @@ use crate::monitor::Orders;
 use crate::monitor::board::Board;
 // The questions' words, for the rooms below as `super::past`.
 use crate::monitor::past::{self, Past};
-
-/// Event streams at once; each page holds one.
-const LISTENERS: usize = 50;
-/// WebSockets at once, live views included.
-const SOCKETS: usize = 50;
 
 /// What the web needs.
 #[derive(Clone)]
@@ -92,7 +90,14 @@ struct Shared {
     /// One-off checks at once.
     checks: Arc<Semaphore>,
     pictures: thumbnails::Counts,
+    /// Connections of any kind.
+    connections: Arc<Semaphore>,
+    /// WebSockets of any kind.
     sockets: Arc<Semaphore>,
+    /// MJPEG streams.
+    mjpeg: Arc<Semaphore>,
+    limits: system::Limits,
+    tally: metrics::Tally,
     stop: CancellationToken,
 }
 
@@ -122,8 +127,9 @@ impl Web {
         self.warn_unclaimed(&port);
         let access = self.access.clone().follow(stop.clone());
         let to_https = routes::to_https(self.config.clone(), self.all_hosts());
-        let (router, follow) = self.router(stop.clone());
-        tokio::join!(server::serve(port, router, to_https, stop), follow, access);
+        let connections = Arc::new(Semaphore::new(server::CONNECTIONS));
+        let (router, follow) = self.router(connections.clone(), stop.clone());
+        tokio::join!(server::serve(port, router, to_https, connections, stop), follow, access);
     }
 
     /// Names of the box beside those in the configuration.
@@ -140,14 +146,25 @@ impl Web {
     }
 
     /// The routes, and what must run beside them so that events are told (ends with `stop`).
-    pub fn router(self, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
+    fn router(self, connections: Arc<Semaphore>, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
         let (host_name, hosts) = (host_name(), self.all_hosts());
+        let web = &self.config.current().web;
+        let limits = system::Limits {
+            http: server::CONNECTIONS,
+            events: web.event_streams,
+            sockets: web.sockets,
+            mjpeg: web.mjpeg_streams,
+        };
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
-            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            listeners: Arc::new(Semaphore::new(limits.events)),
+            connections: connections.clone(),
+            mjpeg: Arc::new(Semaphore::new(limits.mjpeg)),
+            limits,
+            tally: metrics::Tally::default(),
             checks: Arc::new(Semaphore::new(check::AT_ONCE)),
             pictures: thumbnails::Counts::default(),
-            sockets: Arc::new(Semaphore::new(SOCKETS)),
+            sockets: Arc::new(Semaphore::new(limits.sockets)),
             board: self.board,
             past: self.past,
             clock: self.clock,
@@ -160,10 +177,11 @@ impl Web {
             stop: stop.clone(),
         });
         // Subscribed here and not in the future: no event between is missed.
-        let events = shared.board.events();
+        let (events, counted) = (shared.board.events(), shared.board.events());
         let beside = shared.clone();
         let follow = async move {
-            beside.feed.follow(beside.board.clone(), events, stop).await;
+            let feed = beside.feed.follow(beside.board.clone(), events, stop.clone());
+            tokio::join!(feed, beside.tally.follow(&beside.board, counted, stop));
         };
         (routes::router(shared), follow)
     }

@@ -22,7 +22,9 @@ use utoipa_axum::routes;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::StreamSettings;
-use super::{Shared, access, check, config, history, live, read, settings, streams, thumbnails};
+use super::{
+    Shared, access, check, config, history, live, metrics, read, settings, socket, streams, system, thumbnails,
+};
 use crate::config::keys::{Kind, SECTIONS};
 
 /// What an id looks like.
@@ -61,6 +63,9 @@ fn handlers() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(settings::keys))
         .routes(routes!(config::read, config::write))
         .routes(routes!(config::check))
+        .routes(routes!(socket::open))
+        .routes(routes!(system::system))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(document))
         .merge(access::routes())
         .merge(live::routes())

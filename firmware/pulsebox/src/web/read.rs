@@ -158,7 +158,7 @@ pub(super) async fn events(
         Some(text) => Some(read_types(text)?),
     };
     let Ok(place) = shared.listeners.clone().try_acquire_owned() else {
-        let what = format!("{} event streams are open", super::LISTENERS);
+        let what = format!("{} event streams are open", shared.limits.events);
         return Err(ApiError::busy(what, "Close some pages, or try again in a moment.", 30));
     };
     let last_id = request.get("last-event-id").and_then(|id| id.to_str().ok());

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::tls::{Port, Tls};
 
 /// Connections at once.
-const CONNECTIONS: usize = 200;
+pub(super) const CONNECTIONS: usize = 200;
 /// Refusals being written at once; beyond them a connection is closed without a word.
 const REFUSALS: usize = 20;
 /// How long a request's head may take, and how long a connection may wait for its next request.
@@ -81,13 +81,18 @@ fn bind_error(address: SocketAddr, error: &io::Error) -> String {
 }
 
 /// Serves until `stop`; then lets answers end for less than a second.
-/// `to_https` answers what comes unencrypted to a port that is encrypted.
-pub(super) async fn serve(port: Port, router: Router, to_https: Router, stop: CancellationToken) {
+/// `rooms` has [`CONNECTIONS`] places. `to_https` answers what comes unencrypted to a port that is encrypted.
+pub(super) async fn serve(
+    port: Port,
+    router: Router,
+    to_https: Router,
+    rooms: Arc<Semaphore>,
+    stop: CancellationToken,
+) {
     let Port { listener, tls } = port;
     let doors = Doors { router, to_https, tls };
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
-    let rooms = Arc::new(Semaphore::new(CONNECTIONS));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     loop {
         let accepted = tokio::select! {
