@@ -272,7 +272,7 @@ pub(super) fn restored(new: &str, old: &str) -> String {
 }
 
 /// A masked URL with the secrets of the old one; none where nothing is masked.
-fn with_old_secrets(new: &str, old: &str) -> Option<String> {
+pub(super) fn with_old_secrets(new: &str, old: &str) -> Option<String> {
     if !has_masked_secret(new) {
         return None;
     }

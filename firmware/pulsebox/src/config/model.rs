@@ -1,6 +1,7 @@
 //! What `pulsebox.yaml` says, with every default. Units are in the names.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -243,14 +244,50 @@ pub struct Leds {
 /// `web:`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Web {
-    /// Address and port. Default 127.0.0.1:8080. Until sign-in exists the page is bound to loopback
-    /// whatever address stands here, and says so in the log.
+    /// Address and port. Default 0.0.0.0:8080.
     pub listen: SocketAddr,
+    /// Names of the box beside those that nobody else can own; lower case, without port.
+    pub hosts: Vec<String>,
+    /// Origins whose scripts may ask with a token, as browsers write them: `https://dash.example.org`.
+    pub cors_origins: Vec<String>,
+    /// HTTPS; none: plain HTTP.
+    pub tls: Option<WebTls>,
+    /// Days that a session lasts without a visit, 1 to 365. Default 30.
+    pub session_days: u32,
+    /// Event streams at once, 1 to 500. Default 50.
+    pub event_streams: usize,
+    /// WebSockets at once, 1 to 500. Default 50.
+    pub sockets: usize,
+    /// MJPEG viewers at once, 1 to 100. Default 10.
+    pub mjpeg_streams: usize,
+}
+
+/// `web: tls:`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WebTls {
+    /// A certificate that the box makes.
+    SelfMade,
+    /// One from files.
+    Files {
+        /// PEM, the box's own first.
+        certificate: PathBuf,
+        /// PEM.
+        key: PathBuf,
+    },
 }
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            hosts: Vec::new(),
+            cors_origins: Vec::new(),
+            tls: None,
+            session_days: 30,
+            event_streams: 50,
+            sockets: 50,
+            mjpeg_streams: 10,
+        }
     }
 }
 

@@ -5,10 +5,8 @@
 //! Cost: two `stat` a second; the text is read only while the file is changing. One lock, held by
 //! blocking threads only, for as long as a read or a write of the file takes.
 
-use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::edit::EditError;
 use super::model::Config;
+use super::on_disk::Stamp;
 use super::problem::{Errors, ReadError, Warning};
-use super::{given, mask, on_disk, parse};
+use super::{edit, given, mask, on_disk, parse};
 
 /// Between two looks at the file. A change counts when two looks see the same text, so that an editor
 /// that empties the file before it writes does not remove every camera: three looks at most, 1.5 s.
@@ -66,27 +65,6 @@ impl std::fmt::Debug for Seen {
     /// Without the texts: they hold passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Seen").field("stamp", &self.stamp).finish_non_exhaustive()
-    }
-}
-
-/// What changes when a file does.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    node: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let meta = fs::metadata(path).ok()?;
-        Some(Self {
-            node: (meta.dev(), meta.ino()),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        })
     }
 }
 
@@ -233,6 +211,11 @@ impl Store {
         .unwrap_or_default()
     }
 
+    /// The text of the configuration in force, secrets and all: for a backup that is sealed, and for nothing else.
+    pub(crate) fn text_with_secrets(&self) -> String {
+        self.0.seen().good.clone()
+    }
+
     /// Checks a text and puts it in the place of the file's and in force. Secrets that come back as `***`
     /// keep their old value: a stream's by its id (of a renamed one by its URL), a server's by its name.
     /// With `version`, only where the file is still the one that was shown so.
@@ -291,6 +274,17 @@ impl Store {
             Ok(config.cameras.len())
         })
         .await
+    }
+
+    /// A URL of the stream `id` that came back masked, with the secrets that the stream has now; what has none
+    /// stays as it is.
+    pub async fn url_with_secrets(&self, id: String, url: String) -> String {
+        let given = url.clone();
+        let found = self.blocking(move |inner| {
+            let old = edit::stream_url(&inner.seen().good, &id);
+            Ok(old.and_then(|old| mask::with_old_secrets(&url, &old)))
+        });
+        found.await.ok().flatten().unwrap_or(given)
     }
 
     /// Runs what takes the lock, or the disk, on a thread for it.
@@ -443,6 +437,8 @@ fn last_good(path: &Path) -> Option<(String, Config)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const ONE: &str = "streams:\n  - { name: A, url: 'rtsp://10.0.0.5/' }\n";

@@ -40,6 +40,9 @@ pub(super) struct CheckRequest {
     /// Its URL, with or without credentials: `rtsp`, `rtsps`, `http`, `https` or `v4l2` under /dev.
     #[schema(min_length = 1, max_length = 2048, example = "rtsp://192.168.1.20:554/stream1")]
     url: String,
+    /// A configured camera: a URL that comes back masked (`rtsp://***:***@…`) has its secrets then.
+    #[schema(pattern = "^[a-z0-9_-]{1,64}$")]
+    id: Option<String>,
     /// User name apart from the URL; with `password`, or neither.
     #[schema(max_length = 256)]
     username: Option<String>,
@@ -58,6 +61,13 @@ pub(super) struct CheckRequest {
 }
 
 impl CheckRequest {
+    async fn with_secrets(mut self, shared: &Shared) -> Self {
+        if let Some(id) = self.id.take() {
+            self.url = shared.config.url_with_secrets(id, self.url).await;
+        }
+        self
+    }
+
     /// # Errors
     /// 422: what is wrong with which value.
     fn camera(self) -> Result<CameraConfig, ApiError> {
@@ -186,7 +196,7 @@ pub(super) async fn check(
     JsonBody(request): JsonBody<CheckRequest>,
 ) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
-    let camera = request.camera()?;
+    let camera = request.with_secrets(&shared).await.camera()?;
     if !wants_events(&headers) {
         return Ok(Json(once(&shared, camera).await?).into_response());
     }

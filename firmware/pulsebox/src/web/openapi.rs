@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use axum::extract::RawQuery;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router, middleware};
+use axum::{Extension, Router};
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -22,14 +22,23 @@ use utoipa_axum::routes;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::StreamSettings;
-use super::{Shared, access, check, config, guard, history, live, page, read, settings, streams, thumbnails};
+use super::{
+    Shared, access, check, config, history, live, metrics, read, settings, socket, streams, system, thumbnails,
+};
 use crate::config::keys::{Kind, SECTIONS};
 
 /// What an id looks like.
 pub(super) const ID: &str = "^[a-z0-9_-]{1,64}$";
 
-/// The handlers with their documentation.
-pub(super) fn documented() -> OpenApiRouter<Arc<Shared>> {
+/// The handlers and their document.
+pub(super) fn documented() -> (Router<Arc<Shared>>, Document) {
+    let (router, mut api) = handlers().split_for_parts();
+    finish(&mut api);
+    // Numbers, text and lists always become JSON.
+    (router, Document(api.to_json().unwrap_or_default().into()))
+}
+
+fn handlers() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::with_openapi(about())
         .routes(routes!(read::health))
         .routes(routes!(read::status))
@@ -54,31 +63,17 @@ pub(super) fn documented() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(settings::keys))
         .routes(routes!(config::read, config::write))
         .routes(routes!(config::check))
+        .routes(routes!(socket::open))
+        .routes(routes!(system::system))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(document))
         .merge(access::routes())
         .merge(live::routes())
 }
 
-/// All routes, behind the guard.
-pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let (mut router, mut api) = documented().split_for_parts();
-    finish(&mut api);
-    // Numbers, text and lists always become JSON.
-    let text: Arc<str> = api.to_json().unwrap_or_default().into();
-    router = router.layer(Extension(Document(text)));
-    page::routes(router)
-        .method_not_allowed_fallback(async || {
-            let what = "this address takes other methods";
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, what, "`Allow` says which; docs/api.md says what for.")
-        })
-        .fallback(async || ApiError::not_found("there is nothing at this address", "docs/api.md lists what there is."))
-        .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
-        .with_state(shared)
-}
-
 /// The document as JSON.
 #[derive(Clone)]
-struct Document(Arc<str>);
+pub(super) struct Document(pub Arc<str>);
 
 /// This document.
 #[utoipa::path(

@@ -32,7 +32,8 @@ use crate::monitor::pulse::standstill;
 pub(super) async fn health(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let snapshot = shared.board.now().clone();
-    let health = Health::new(&snapshot.host, standstill(&snapshot, shared.clock.now()));
+    let standstill = standstill(&snapshot, shared.clock.now());
+    let health = Health::new(&snapshot.host, standstill, shared.access.fault());
     let code = if health.status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok((code, Json(health)).into_response())
 }
@@ -157,7 +158,7 @@ pub(super) async fn events(
         Some(text) => Some(read_types(text)?),
     };
     let Ok(place) = shared.listeners.clone().try_acquire_owned() else {
-        let what = format!("{} event streams are open", super::LISTENERS);
+        let what = format!("{} event streams are open", shared.limits.events);
         return Err(ApiError::busy(what, "Close some pages, or try again in a moment.", 30));
     };
     let last_id = request.get("last-event-id").and_then(|id| id.to_str().ok());

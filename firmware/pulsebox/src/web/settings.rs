@@ -145,6 +145,7 @@ fn kind(kind: &Kind) -> (&'static str, Option<f64>, Option<f64>) {
         Kind::Time => ("time", None, None),
         Kind::Hours => ("hours", None, None),
         Kind::Map(_) => ("section", None, None),
+        Kind::Texts(_, max) => ("texts", None, number(max)),
         Kind::List(_, max) => ("list", None, number(max)),
     }
 }

@@ -210,6 +210,11 @@ pub(super) fn schema_of(key: &'static Key) -> RefOr<Schema> {
             let list = ArrayBuilder::new().items(object_of(inner)).max_items(Some(most));
             return RefOr::T(list.description(Some(key.about)).into());
         }
+        Kind::Texts(_, most) => {
+            let list = ArrayBuilder::new().items(text(1, 256)).max_items(Some(most));
+            return RefOr::T(list.description(Some(key.about)).into());
+        }
+        Kind::Time => simple(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
         Kind::Bool => simple(Type::Boolean),
         Kind::Whole(min, max) => simple(Type::Integer).minimum(Some(min as f64)).maximum(Some(max as f64)),
         Kind::Decimal(min, max) => simple(Type::Number).minimum(Some(min)).maximum(Some(max)),
@@ -229,10 +234,4 @@ fn simple(kind: Type) -> ObjectBuilder {
 
 fn text(min: usize, max: usize) -> ObjectBuilder {
     simple(Type::String).min_length(Some(min)).max_length(Some(max))
-}
-
-/// A time in RFC 3339.
-#[allow(dead_code)]
-fn time() -> ObjectBuilder {
-    simple(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }

@@ -156,6 +156,19 @@ pub(super) async fn change(
 }
 
 async fn set(shared: &Arc<Shared>, id: &str, settings: Settings, extent: Extent) -> Result<Response, ApiError> {
+    let camera = changed(shared, id, settings, extent).await?;
+    detail(shared, &camera).await
+}
+
+/// Changes some settings of a camera; its status once the monitor follows.
+///
+/// # Errors
+/// As of `PATCH /api/streams/{id}`.
+pub(super) async fn apply(shared: &Shared, id: &str, settings: Settings) -> Result<Arc<CameraStatus>, ApiError> {
+    changed(shared, id, settings, Extent::Given).await
+}
+
+async fn changed(shared: &Shared, id: &str, settings: Settings, extent: Extent) -> Result<Arc<CameraStatus>, ApiError> {
     configured(shared, id)?;
     if settings.contains_key("check") {
         return Err(ApiError::unfit("`check` is for adding a camera", "Leave it out."));
@@ -182,8 +195,7 @@ async fn set(shared: &Arc<Shared>, id: &str, settings: Settings, extent: Extent)
         changes(&settings, extent, Some(camera.url.bare().as_str()))?;
     }
     shared.config.change(edit).await?;
-    let camera = followed(shared, &*configured(shared, id)?).await;
-    detail(shared, &camera).await
+    Ok(followed(shared, &*configured(shared, id)?).await)
 }
 
 /// The camera's configuration in force.
