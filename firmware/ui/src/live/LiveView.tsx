@@ -115,6 +115,12 @@ export function LiveView({ camera, compact = false }: Props) {
     };
   }, []);
 
+  // What broke off goes on by itself once the camera is back.
+  const broken = state.is === "ended" || state.is === "error";
+  useEffect(() => {
+    if (broken && (camera.state === "up" || camera.state === "degraded")) latest.current.play();
+  }, [camera.state]);
+
   const playing = state.is === "playing";
   const moving = playing && !isStill(quality);
   const refused = quality === "main" && !playable && !running;
