@@ -53,7 +53,9 @@ pub struct Report {
 }
 
 /// A camera's state: verdicts after thresholds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 #[allow(missing_docs)]
@@ -84,7 +86,7 @@ impl State {
 }
 
 /// One stretch of `down` or `degraded`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Incident {
     /// Unique on this box for ever: the opening time in microseconds since 1970, made unique by adding one.
     pub id: i64,
@@ -160,7 +162,7 @@ pub struct CameraStatus {
 }
 
 /// Whether the wall clock can be believed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClockState {
     /// Time synchronisation vouches for it, or nothing speaks against it.
@@ -171,7 +173,7 @@ pub enum ClockState {
 }
 
 /// What the box knows of itself; sampled by `host`, all 0 and empty before the first sample.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct BoxStatus {
     /// The host name.
     pub name: String,
@@ -180,6 +182,7 @@ pub struct BoxStatus {
     /// Seconds since the box was started.
     pub uptime_seconds: u64,
     /// IP addresses under which the box may be reached, loopback and link-local ones apart.
+    #[schema(value_type = Vec<String>)]
     pub addresses: Vec<IpAddr>,
     /// Share of all cores that was busy since the last sample, 0 to 100.
     pub cpu_percent: f32,

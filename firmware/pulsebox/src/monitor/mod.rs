@@ -9,6 +9,7 @@ mod camera;
 pub mod judge;
 mod lanes;
 pub mod look;
+pub mod one_off;
 pub mod past;
 pub mod pulse;
 pub mod standing;

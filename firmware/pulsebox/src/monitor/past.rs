@@ -14,7 +14,7 @@ use super::board::{Incident, State};
 use crate::camera::{Severity, Verdict};
 
 /// Milliseconds in each state over some period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct StateTimes {
     /// A living picture.
     pub up: i64,
@@ -69,7 +69,7 @@ impl StateTimes {
 }
 
 /// Uptime of one camera, weighted by time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Uptime {
     /// Milliseconds in each state; their sum is the period asked for, as far as it has passed.
     pub times_ms: StateTimes,
@@ -84,7 +84,7 @@ impl From<StateTimes> for Uptime {
 }
 
 /// Uptimes of one camera that end now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Uptimes {
     /// 24 hours.
     pub day: Uptime,
@@ -98,7 +98,7 @@ pub struct Uptimes {
 
 /// One step of a series. Figures that were merged from roll-ups: a median is the mean of theirs, by checks;
 /// the 95th percentile and the maximum are the largest of theirs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Bucket {
     /// Its begin.
     pub from: Timestamp,
@@ -125,7 +125,7 @@ pub struct Bucket {
 }
 
 /// One check of one camera.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct CheckRow {
     /// When it began.
     pub at: Timestamp,

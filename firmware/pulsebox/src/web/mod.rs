@@ -4,18 +4,31 @@
 
 mod access;
 mod body;
+mod check;
+mod config;
 mod cors;
+mod csv;
 mod error;
 mod feed;
 mod guard;
+mod history;
 mod live;
+mod metrics;
+mod openapi;
 mod page;
 mod params;
-mod picture;
+mod read;
 mod routes;
 mod server;
+mod settings;
+mod socket;
+mod stream_settings;
+mod streams;
+mod system;
 #[cfg(test)]
 mod tests;
+mod thumbnails;
+mod tls;
 mod video;
 mod view;
 
@@ -24,12 +37,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, Caller, Forgotten, MadeToken, Refusal, Scope, forget_password};
 pub use server::bind;
+pub use tls::Port;
 
 use crate::clock::Clock;
 use crate::config::Store;
@@ -38,11 +51,6 @@ use crate::monitor::Orders;
 use crate::monitor::board::Board;
 // The questions' words, for the rooms below as `super::past`.
 use crate::monitor::past::{self, Past};
-
-/// Event streams at once; each page holds one.
-const LISTENERS: usize = 50;
-/// WebSockets at once, live views included.
-const SOCKETS: usize = 50;
 
 /// What the web needs.
 #[derive(Clone)]
@@ -70,7 +78,6 @@ struct Shared {
     board: Board,
     past: Arc<dyn Past>,
     clock: Clock,
-    #[allow(dead_code)] // the writing routes come next
     orders: Orders,
     config: Arc<Store>,
     live: Live,
@@ -81,8 +88,27 @@ struct Shared {
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
+    /// One-off checks at once.
+    checks: Arc<Semaphore>,
+    pictures: thumbnails::Counts,
+    /// Connections of any kind.
+    connections: Arc<Semaphore>,
+    /// WebSockets of any kind.
     sockets: Arc<Semaphore>,
+    /// MJPEG streams.
+    mjpeg: Arc<Semaphore>,
+    limits: system::Limits,
+    tally: metrics::Tally,
     stop: CancellationToken,
+}
+
+impl Shared {
+    /// What stands beside the board in a view of a camera.
+    fn beside(&self) -> view::Beside {
+        let config = self.config.current();
+        let subs = config.cameras.iter().filter(|camera| camera.sub_url.is_some()).map(|camera| camera.id.clone());
+        view::Beside { now: self.clock.now(), live: self.live.clone(), subs: subs.collect() }
+    }
 }
 
 impl Web {
@@ -97,30 +123,49 @@ impl Web {
     }
 
     /// Serves on a port that is open already, until `stop`; ends within a second of it.
-    pub async fn serve_on(self, listener: TcpListener, stop: CancellationToken) {
-        self.warn_unclaimed(&listener);
+    pub async fn serve_on(self, port: impl Into<Port>, stop: CancellationToken) {
+        let port = port.into();
+        self.warn_unclaimed(&port);
         let access = self.access.clone().follow(stop.clone());
-        let (router, follow) = self.router(stop.clone());
-        tokio::join!(server::serve(listener, router, stop), follow, access);
+        let to_https = routes::to_https(self.config.clone(), self.all_hosts());
+        let connections = Arc::new(Semaphore::new(server::CONNECTIONS));
+        let (router, follow) = self.router(connections.clone(), stop.clone());
+        tokio::join!(server::serve(port, router, to_https, connections, stop), follow, access);
+    }
+
+    /// Names of the box beside those in the configuration.
+    fn all_hosts(&self) -> Vec<String> {
+        self.hosts.iter().cloned().chain([host_name()]).collect()
     }
 
     /// Whoever comes first sets the password: a person should know that this is still to be done.
-    fn warn_unclaimed(&self, listener: &TcpListener) {
-        let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    fn warn_unclaimed(&self, port: &Port) {
+        let is_local = port.local_addr().is_ok_and(|address| address.ip().is_loopback());
         if !is_local && !self.access.is_claimed() {
             log::warn!("no password is set yet, and whoever opens the page first sets it: open it now");
         }
     }
 
     /// The routes, and what must run beside them so that events are told (ends with `stop`).
-    pub fn router(self, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
-        let host_name = host_name();
-        let mut hosts = self.hosts;
-        hosts.push(host_name.clone());
+    fn router(self, connections: Arc<Semaphore>, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
+        let (host_name, hosts) = (host_name(), self.all_hosts());
+        let web = &self.config.current().web;
+        let limits = system::Limits {
+            http: server::CONNECTIONS,
+            events: web.event_streams,
+            sockets: web.sockets,
+            mjpeg: web.mjpeg_streams,
+        };
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
-            listeners: Arc::new(Semaphore::new(LISTENERS)),
-            sockets: Arc::new(Semaphore::new(SOCKETS)),
+            listeners: Arc::new(Semaphore::new(limits.events)),
+            connections: connections.clone(),
+            mjpeg: Arc::new(Semaphore::new(limits.mjpeg)),
+            limits,
+            tally: metrics::Tally::default(),
+            checks: Arc::new(Semaphore::new(check::AT_ONCE)),
+            pictures: thumbnails::Counts::default(),
+            sockets: Arc::new(Semaphore::new(limits.sockets)),
             board: self.board,
             past: self.past,
             clock: self.clock,
@@ -133,10 +178,11 @@ impl Web {
             stop: stop.clone(),
         });
         // Subscribed here and not in the future: no event between is missed.
-        let events = shared.board.events();
+        let (events, counted) = (shared.board.events(), shared.board.events());
         let beside = shared.clone();
         let follow = async move {
-            beside.feed.follow(beside.board.clone(), events, stop).await;
+            let feed = beside.feed.follow(beside.board.clone(), events, stop.clone());
+            tokio::join!(feed, beside.tally.follow(&beside.board, counted, stop));
         };
         (routes::router(shared), follow)
     }

@@ -1,4 +1,4 @@
-//! Listens, and speaks HTTP/1.1 to at most 200 connections at once.
+//! Listens, and speaks HTTP/1.1, encrypted or not, to at most 200 connections at once.
 //!
 //! Our own accept loop and not `axum::serve`, which has no deadline for a request's head: 200 clients
 //! that send a byte a minute would shut everybody else out.
@@ -15,15 +15,17 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::tls::{Port, Tls};
+
 /// Connections at once.
-const CONNECTIONS: usize = 200;
+pub(super) const CONNECTIONS: usize = 200;
 /// Refusals being written at once; beyond them a connection is closed without a word.
 const REFUSALS: usize = 20;
 /// How long a request's head may take, and how long a connection may wait for its next request.
@@ -37,6 +39,9 @@ const GOODBYE: Duration = Duration::from_millis(800);
 const SEND_BUFFER: usize = 256 << 10;
 /// What a request's head may measure, bytes.
 const HEAD_MAX: usize = 16 << 10;
+
+/// The first byte of a TLS connection (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
 
 const NO_ROOM: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 10\r\n\
     Connection: close\r\nContent-Length: 96\r\n\r\n\
@@ -88,10 +93,18 @@ fn bind_error(address: SocketAddr, error: &io::Error) -> String {
 }
 
 /// Serves until `stop`; then lets answers end for less than a second.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// `rooms` has [`CONNECTIONS`] places. `to_https` answers what comes unencrypted to a port that is encrypted.
+pub(super) async fn serve(
+    port: Port,
+    router: Router,
+    to_https: Router,
+    rooms: Arc<Semaphore>,
+    stop: CancellationToken,
+) {
+    let Port { listener, tls } = port;
+    let doors = Doors { router, to_https, tls };
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
-    let rooms = Arc::new(Semaphore::new(CONNECTIONS));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     loop {
         let accepted = tokio::select! {
@@ -108,7 +121,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             }
         };
         if let Ok(room) = rooms.clone().try_acquire_owned() {
-            let speak = speak(stream, address, router.clone(), stop.clone());
+            let speak = doors.clone().open(stream, address, stop.clone());
             let cut = cut.clone();
             tasks.spawn(async move {
                 let _room = room;
@@ -132,14 +145,51 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
 }
 
+/// What answers a connection.
+#[derive(Clone)]
+struct Doors {
+    router: Router,
+    to_https: Router,
+    tls: Option<Tls>,
+}
+
+impl Doors {
+    /// Sees how a connection speaks, and speaks with it.
+    async fn open(self, stream: TcpStream, address: SocketAddr, stop: CancellationToken) {
+        let _ = stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
+        let untaken = u32::try_from(UNTAKEN_DEADLINE.as_millis()).unwrap_or(u32::MAX);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, untaken);
+        let Some(Tls(acceptor)) = self.tls else {
+            return speak(stream, Peer { address, tls: false }, self.router, stop).await;
+        };
+        let hello = async {
+            let mut first = [0];
+            match stream.peek(&mut first).await {
+                Ok(1) if first[0] != HANDSHAKE => Ok(Err(stream)),
+                _ => acceptor.accept(stream).await.map(Ok),
+            }
+        };
+        let hello = tokio::select! {
+            hello = timeout(HEAD_DEADLINE, hello) => hello,
+            () = stop.cancelled() => return,
+        };
+        match hello {
+            Ok(Ok(Ok(encrypted))) => speak(encrypted, Peer { address, tls: true }, self.router, stop).await,
+            Ok(Ok(Err(plain))) => speak(plain, Peer { address, tls: false }, self.to_https, stop).await,
+            // A browser that does not trust the certificate yet: nothing to tell anybody.
+            Ok(Err(e)) => log::debug!("{address}: no TLS handshake: {e}"),
+            Err(_) => log::debug!("{address}: no TLS handshake within {} s", HEAD_DEADLINE.as_secs()),
+        }
+    }
+}
+
 /// One connection, request after request.
-async fn speak(stream: TcpStream, address: SocketAddr, router: Router, stop: CancellationToken) {
-    let _ = stream.set_nodelay(true);
-    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
-    let untaken = u32::try_from(UNTAKEN_DEADLINE.as_millis()).unwrap_or(u32::MAX);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, untaken);
+async fn speak<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let cut = Cut(CancellationToken::new());
-    let peer = Peer { address, tls: false };
     let (routes, carried) = (TowerToHyperService::new(router), cut.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(carried.clone());

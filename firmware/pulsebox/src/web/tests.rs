@@ -4,4 +4,5 @@ mod api;
 mod docs;
 mod events;
 mod fixture;
+mod page;
 mod wire;

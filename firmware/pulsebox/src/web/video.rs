@@ -17,8 +17,8 @@ use utoipa_axum::routes;
 
 use super::Shared;
 use super::error::ApiError;
-use super::params::Params;
-use super::routes::Id;
+use super::params::{Id, Params};
+
 use super::server::Cut;
 use crate::camera::sessions::Ending;
 use crate::camera::{Fault, Verdict};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -125,8 +126,10 @@ pub fn forget_password(data: &Path) -> io::Result<Forgotten> {
     match read(&path) {
         Ok(kept) if kept.password.is_none() => Ok(Forgotten::Nothing),
         Ok(kept) => {
-            let sessions = kept.sessions.len();
+            let (sessions, owner) = (kept.sessions.len(), std::fs::metadata(&path)?);
             write(&path, &Kept { password: None, sessions: Vec::new(), ..kept })?;
+            // Run with sudo, this must not take the file away from the daemon's user.
+            chown(&path, Some(owner.uid()), Some(owner.gid()))?;
             Ok(Forgotten::Password { sessions })
         }
         Err(_) => {

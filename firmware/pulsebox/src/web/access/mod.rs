@@ -9,11 +9,13 @@
 //! crosses the network unencrypted (see `web: tls:`).
 
 mod attempts;
+mod backup;
 mod kept;
 mod password;
 mod policy;
 mod refusal;
 mod routes;
+mod sealed;
 mod secret;
 
 use std::fmt;
@@ -223,6 +225,11 @@ impl Access {
         locked(&self.0.attempts).take(from, Instant::now()).map_err(Refusal::TooOften)
     }
 
+    /// Takes back a try that was right.
+    fn forgive_attempt(&self, from: IpAddr) {
+        locked(&self.0.attempts).forgive(from);
+    }
+
     /// Checks the password, at the pace that tries are allowed.
     ///
     /// # Errors
@@ -240,7 +247,7 @@ impl Access {
             log::warn!("a wrong password was given from {from}");
             return Err(Refusal::WrongPassword);
         }
-        locked(&self.0.attempts).forgive(from);
+        self.forgive_attempt(from);
         Ok(())
     }
 

@@ -59,7 +59,6 @@ impl Hasher {
         .await
     }
 
-    #[allow(dead_code)] // the backup comes next
     /// A key of 256 bits made from a password and a salt, for what is sealed with it.
     pub async fn key(&self, password: &str, salt: [u8; 16]) -> Result<[u8; 32], Refusal> {
         if password.chars().count() > LONGEST {

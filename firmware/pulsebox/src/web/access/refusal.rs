@@ -39,6 +39,9 @@ pub enum Refusal {
     /// It is no backup, or not whole.
     #[error("this is no backup that can be read: {0}")]
     NoBackup(&'static str),
+    /// It is not the one that the backup was sealed under; or the backup was changed, which looks the same.
+    #[error("the password is not this backup's, or the file was changed")]
+    WrongBackupPassword,
     /// Others are being checked.
     #[error("too many passwords are being checked at once")]
     Busy,
@@ -63,6 +66,9 @@ impl From<Refusal> for ApiError {
             TokenName => (StatusCode::UNPROCESSABLE_ENTITY, "Give it a name that tells what uses it."),
             TooManyTokens(_) => (StatusCode::CONFLICT, "Remove one that nothing uses."),
             UnknownToken => (StatusCode::NOT_FOUND, "List them with GET /api/tokens."),
+            WrongBackupPassword => {
+                (StatusCode::UNAUTHORIZED, "Give the password that the box had when the backup was made.")
+            }
             NoBackup(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Choose a file that this page gave as a backup."),
             Busy => (StatusCode::SERVICE_UNAVAILABLE, "Try again in a moment."),
             NoRandomness => (StatusCode::INTERNAL_SERVER_ERROR, "Restart the box."),

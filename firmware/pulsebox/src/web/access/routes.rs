@@ -16,7 +16,7 @@ use super::{Caller, ListedToken, MadeToken, Refusal, Scope};
 use crate::web::Shared;
 use crate::web::body::JsonBody;
 use crate::web::error::ApiError;
-use crate::web::params::Params;
+use crate::web::params::{Id, Params};
 use crate::web::server::Peer;
 
 /// The session's cookie.
@@ -30,6 +30,7 @@ pub(in crate::web) fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(change_password))
         .routes(routes!(tokens, make_token))
         .routes(routes!(end_token))
+        .merge(super::backup::routes())
 }
 
 /// The header that gives a browser its session, `seconds` long; 0 takes it away.
@@ -78,8 +79,8 @@ async fn session(
 /// A password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Password {
-    password: String,
+pub(super) struct Password {
+    pub password: String,
 }
 
 /// Sets the first password and signs in.
@@ -192,10 +193,7 @@ async fn make_token(
     (status = 204, description = "It opens nothing any more."),
     (status = 404, description = "There is none of this id."),
 ))]
-async fn end_token(
-    State(shared): State<Arc<Shared>>,
-    crate::web::routes::Id(id): crate::web::routes::Id,
-) -> Result<StatusCode, ApiError> {
+async fn end_token(State(shared): State<Arc<Shared>>, Id(id): Id) -> Result<StatusCode, ApiError> {
     shared.access.end_token(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

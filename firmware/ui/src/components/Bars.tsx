@@ -1,0 +1,35 @@
+// The last 50 checks as bars, oldest first; a gap where the box was not watching.
+import { words } from "../store";
+import type { Recent } from "../types";
+import { exact, millis } from "../words";
+
+const BARS = 50;
+/** Checks further apart than this many heartbeats (and a long check) have a gap between them. */
+const GAP_HEARTBEATS = 2;
+const LONGEST_CHECK_S = 20;
+
+function withGaps(checks: readonly Recent[], heartbeatSeconds: number): (Recent | null)[] {
+  const gap = (GAP_HEARTBEATS * heartbeatSeconds + LONGEST_CHECK_S) * 1000;
+  return checks.flatMap((check, i) => {
+    const before = checks[i - 1];
+    const silent = before && Date.parse(check.at) - Date.parse(before.at) > gap;
+    return silent ? [null, check] : [check];
+  });
+}
+
+export function Bars({ recent, heartbeatSeconds }: { recent: readonly Recent[]; heartbeatSeconds: number }) {
+  const last = recent.slice(-BARS);
+  const shown = withGaps(last, heartbeatSeconds).slice(-BARS);
+  const failed = last.filter((check) => check.severity === "fault").length;
+  const gaps = shown.filter((check) => check === null).length;
+  const said = `Last ${last.length} checks: ${failed} failed${gaps ? `, not watched ${gaps === 1 ? "once" : `${gaps} times`}` : ""}`;
+  return (
+    <div class="bars" role="img" aria-label={said}>
+      {Array.from({ length: BARS - shown.length }, (_, i) => <i key={`empty-${i}`} data-severity="none" />)}
+      {shown.map((check, i) =>
+        check
+          ? <i key={check.at} data-severity={check.severity} title={`${exact(check.at)}: ${words(check.verdict).title}, ${millis(check.ms)}`} />
+          : <i key={`gap-${i}`} data-severity="gap" title="Not watched" />)}
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+// The ladder that a check climbs: rungs reached with their times, the one it is at, the one it fell from.
+import { ladder } from "../store";
+import type { Rung, RungTime } from "../types";
+import { millis, RUNG_WORD, withoutAdvice } from "../words";
+import { Icon } from "./Icon";
+import { Rich } from "./Rich";
+
+const ALL: readonly Rung[] = ["resolve", "connect", "encrypt", "describe", "first_packet", "first_key_frame", "picture"];
+
+interface Props {
+  /** Reached so far, in climbing order. */
+  rungs: readonly RungTime[];
+  /** While the check is climbing. */
+  running?: boolean;
+  /** How it ended. */
+  verdict?: string | null | undefined;
+  title?: string | null | undefined;
+  advice?: string | null | undefined;
+  /** The particulars, shown under a failure. */
+  message?: string | null | undefined;
+  /** Whether it is encrypted, so that this rung is expected. */
+  url?: string | undefined;
+}
+
+type Mark = "reached" | "current" | "failed" | "open" | "skipped";
+
+const SAID: Record<Mark, string> = { reached: "reached", current: "under way", failed: "failed", open: "not reached", skipped: "not judged" };
+
+export function Ladder({ rungs, running = false, verdict, title, advice, message, url = "" }: Props) {
+  const times = new Map(rungs.map((one) => [one.rung, one.ms]));
+  const row = verdict ? ladder.value[verdict] : undefined;
+  const fell = !running && row?.severity === "fault" ? row.rung : null;
+  const secure = /^(rtsps|https):/i.test(url) || times.has("encrypt") || fell === "encrypt";
+  const local = /^v4l2:/i.test(url);
+  const shown = ALL.filter((rung) => (rung !== "encrypt" || secure) && (!local || times.has(rung) || ALL.indexOf(rung) > 2 || rung === fell));
+  const highest = Math.max(-1, ...shown.map((rung, i) => (times.has(rung) ? i : -1)));
+  const mark = (rung: Rung, i: number): Mark => {
+    if (rung === fell) return "failed";
+    if (times.has(rung)) return "reached";
+    if (i < highest) return "skipped";
+    if (running) return i === highest + 1 ? "current" : "open";
+    return fell || !verdict || row?.severity === "unknown" ? "open" : "skipped";
+  };
+  return (
+    <ol class="ladder" aria-busy={running}>
+      {shown.map((rung, i) => {
+        const is = mark(rung, i);
+        const ms = times.get(rung);
+        return (
+          <li key={rung} data-mark={is}>
+            <span class="mark" aria-hidden="true">
+              {is === "reached" ? <Icon name="up" size={14} /> : is === "failed" ? <Icon name="down" size={14} /> : is === "current" ? <span class="spinner" /> : null}
+            </span>
+            <span class="rung">{RUNG_WORD[rung]}<span class="unseen">: {SAID[is]}</span></span>
+            <span class="ms">{ms !== undefined && is !== "failed" ? millis(ms) : is === "skipped" ? "not judged" : ""}</span>
+            {is === "failed" && (
+              <div class="fell">
+                <strong>{title ?? row?.title}</strong>
+                {advice && <p><Rich text={advice} /></p>}
+                {message && <p class="soft small"><Rich text={withoutAdvice(message, advice)} /></p>}
+              </div>
+            )}
+          </li>
+        );
+      })}
+    </ol>
+  );
+}

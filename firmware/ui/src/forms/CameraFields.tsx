@@ -1,0 +1,68 @@
+// The fields of a camera: what everybody needs, and the rest of its keys under "More".
+import { useState } from "preact/hooks";
+import { Field, Rich, Select } from "../components";
+import { fill, MAKERS } from "../makers";
+import type { Problem, SettingKey } from "../types";
+import { OWN_FIELDS, type CameraForm } from "./cameraForm";
+import { CredentialFields } from "./Credentials";
+import { KeyField } from "./KeyField";
+import { KeyForm } from "./KeyForm";
+import { otherProblems, problemsOf, problemText } from "./keys";
+
+export function CameraFields({ form, keys, problems, isNew }: {
+  form: CameraForm;
+  keys: readonly SettingKey[];
+  problems: readonly Problem[];
+  isNew: boolean;
+}) {
+  const wrong = (key: string) => problemText(problemsOf(problems, key));
+  const about = (key: string) => keys.find(({ path }) => path === `streams[].${key}`)?.about;
+  const lost = otherProblems(problems, keys.map(({ path }) => path));
+  const idKey = keys.find(({ path }) => path === "streams[].id");
+  const inMore = keys.map(({ path }) => path).filter((path) => !OWN_FIELDS.includes(path) || path === "streams[].id");
+  return (
+    <>
+      {lost.length > 0 && <p class="error" role="alert"><Rich text={problemText(lost) ?? ""} /></p>}
+      <Field label="Name" value={form.name} onValue={form.setName} error={wrong("name")} help={about("name")} autocomplete="off" />
+      <MakerHint form={form} />
+      <Field label="URL" value={form.url} error={wrong("url")} inputMode="url" autocomplete="off" placeholder="rtsp://192.168.1.20/stream1"
+        help="Paste it with user name and password if it has them: they go into their own fields."
+        onValue={form.setUrl}
+        onPaste={(event) => {
+          const text = event.clipboardData?.getData("text") ?? "";
+          if (!text.includes("://")) return;
+          event.preventDefault();
+          form.splitUrl(text);
+        }}
+        onBlur={(event) => form.splitUrl(event.currentTarget.value)} />
+      <CredentialFields value={form.credentials} had={form.had} onChange={form.setCredentials} />
+      <Field label="Sub-stream URL" value={form.subUrl} onValue={form.setSubUrl} error={wrong("sub_url")} inputMode="url" autocomplete="off"
+        placeholder="none" help={about("sub_url") ?? "The camera’s smaller stream, if it has one. It is shown where the main one cannot be played."} />
+      <details class="more" open={inMore.some((path) => problemsOf(problems, path).length > 0)}>
+        <summary>More: heartbeat, transport, alarms</summary>
+        {isNew && idKey && <KeyField of={idKey} value={form.draft.value("id")} onChange={(value) => form.draft.set("id", value)}
+          problems={problemsOf(problems, "id")} />}
+        <KeyForm keys={keys} path="streams[]" base="streams[]." values={form.draft} problems={problems} omit={OWN_FIELDS} />
+      </details>
+    </>
+  );
+}
+
+/** Choosing a maker fills in the URL; the host that was typed stays. */
+function MakerHint({ form }: { form: CameraForm }) {
+  const [chosen, setChosen] = useState("");
+  const maker = MAKERS.find(({ id }) => id === chosen);
+  const choose = (id: string) => {
+    setChosen(id);
+    const one = MAKERS.find((other) => other.id === id);
+    if (one === undefined) return;
+    const url = fill(one, form.url, "main");
+    if (url !== null) form.setUrl(url);
+    form.setSubUrl(fill(one, form.url, "sub") ?? "");
+  };
+  return (
+    <Select label="Maker" value={chosen} onValue={choose}
+      help={maker === undefined ? "Fills in where this maker’s cameras serve their video. The host stays." : maker.note ?? "Models differ: try it."}
+      options={[{ value: "", text: "Not listed, or I have the URL" }, ...MAKERS.map(({ id, name }) => ({ value: id, text: name }))]} />
+  );
+}

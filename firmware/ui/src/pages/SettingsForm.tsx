@@ -1,0 +1,87 @@
+// One group of the file's settings as a form. Only what differs is sent, by dotted key.
+import { useState } from "preact/hooks";
+import { ApiError, send } from "../api";
+import { Button, ErrorNotice, Notice, Rich, toast } from "../components";
+import { useDraft } from "../forms/draft";
+import { KeyField } from "../forms/KeyField";
+import { KeyForm } from "../forms/KeyForm";
+import { childrenOf, otherProblems, problemsOf, problemText, type Tree } from "../forms/keys";
+import { useGuard } from "../forms/useGuard";
+import type { Problem, SettingKey } from "../types";
+
+/** What a saved change of these waits for. */
+const WAITS: Record<string, string> = {
+  web: "Address and certificate are in force when Pulsebox starts again; everything else here at once.",
+};
+
+export interface SettingsFormProps {
+  title: string;
+  /** Empty: the single settings at the top of the file. */
+  path: string;
+  keys: readonly SettingKey[];
+  settings: Tree;
+  onSaved: (settings: Tree) => void;
+}
+
+export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsFormProps) {
+  const draft = useDraft(settings);
+  const [error, setError] = useState<unknown>(null);
+  const [saving, setSaving] = useState(false);
+  useGuard(draft.changed);
+  const problems: readonly Problem[] = error instanceof ApiError ? error.problems : [];
+  const group = keys.find((key) => key.path === path);
+
+  const save = async (event: Event) => {
+    event.preventDefault();
+    if (saving || !draft.changed) return;
+    setError(null);
+    setSaving(true);
+    try {
+      const now = await send<Tree>("PATCH", "api/settings", draft.changes);
+      onSaved(now);
+      toast("Saved.");
+    } catch (wrong) {
+      setError(wrong);
+      setSaving(false);
+    }
+  };
+
+  return (
+    <form class="card" noValidate onSubmit={save}>
+      <h2>{title}</h2>
+      {group && group.kind === "section" && <p class="soft"><Rich text={group.about} /></p>}
+      <Unplaced error={error} problems={otherProblems(problems, keys.filter((key) => key.path.startsWith(path)).map((key) => key.path))} />
+      <Fields path={path} keys={keys} group={group} draft={draft} problems={problems} />
+      {WAITS[path] && <Notice>{WAITS[path]}</Notice>}
+      <div class="actions bar">
+        <Button look="main" type="submit" busy={saving} disabled={!draft.changed}>Save</Button>
+        {draft.changed && <Button onClick={() => {
+          draft.reset();
+          setError(null);
+        }}>Undo changes</Button>}
+      </div>
+    </form>
+  );
+}
+
+function Fields({ path, keys, group, draft, problems }: {
+  path: string; keys: readonly SettingKey[]; group: SettingKey | undefined; draft: ReturnType<typeof useDraft>; problems: readonly Problem[];
+}) {
+  if (path === "") {
+    return <>{childrenOf(keys, "").filter(({ kind }) => kind !== "section" && kind !== "list").map((key) => (
+      <KeyField key={key.path} of={key} value={draft.value(key.path)} onChange={(value) => draft.set(key.path, value)} problems={problemsOf(problems, key.path)} />
+    ))}</>;
+  }
+  // A list is a field of the top of the file; everything beside it is left out.
+  if (group?.kind === "list") return <KeyForm keys={keys} path="" only={path} values={draft} problems={problems} />;
+  return <KeyForm keys={keys} path={path} values={draft} problems={problems} />;
+}
+
+/** What went wrong that belongs to no field of this form. */
+function Unplaced({ error, problems }: { error: unknown; problems: readonly Problem[] }) {
+  if (error === null) return null;
+  const all = error instanceof ApiError ? error.problems : [];
+  if (all.length === 0) return <ErrorNotice error={error} />;
+  if (problems.length === 0) return null;
+  return <Notice mood="bad"><Rich text={problemText(problems) ?? ""} /></Notice>;
+}

@@ -1,0 +1,77 @@
+// How all is in one line, one icon and one title; and what a person must know of the box itself.
+import { computed, effect } from "@preact/signals";
+import { Notice, Rich } from "./components";
+import { session } from "./session";
+import { cameras, host, link, now, words } from "./store";
+import type { CameraView, State } from "./types";
+import { cause, clockTime, lowerFirst, span, WORST } from "./words";
+
+/** The cameras, worst first, else in the configuration's order. */
+export const worstFirst = computed(() =>
+  (cameras.value ?? [])
+    .map((camera, place) => ({ camera, place }))
+    .sort((a, b) => WORST[a.camera.state] - WORST[b.camera.state] || a.place - b.place)
+    .map(({ camera }) => camera));
+
+const count = (all: readonly CameraView[], state: State) => all.filter((camera) => camera.state === state).length;
+
+/** `11 of 13 up`, `1 down`, and the camera that went down last with its cause. */
+export const summary = computed(() => {
+  const all = worstFirst.value;
+  const watched = all.length - count(all, "paused");
+  const counts = all.length ? [`${count(all, "up")} of ${watched} up`] : [];
+  for (const state of ["down", "degraded", "unknown", "paused"] as const) {
+    if (count(all, state)) counts.push(`${count(all, state)} ${state}`);
+  }
+  const down = all.filter((camera) => camera.state === "down").map((camera) => ({ camera, ...cause(camera, words) }));
+  const last = down.sort((a, b) => Date.parse(b.since) - Date.parse(a.since))[0];
+  return { counts, worst: last ? { name: last.camera.name, text: lowerFirst(last.text), since: last.since } : null };
+});
+
+export function Summary() {
+  const { counts, worst } = summary.value;
+  return (
+    <p class="summary">
+      {counts.length === 0 ? "Nothing to watch yet" : counts.map((text, i) => <span key={text}>{i > 0 && " · "}{i === 0 ? <b>{text}</b> : text}</span>)}
+      {worst && <span> · <bdi>{worst.name}</bdi>: {worst.text} for {span(now.value - Date.parse(worst.since))}</span>}
+    </p>
+  );
+}
+
+/** The tab's icon and title follow the worst state. Returns what ends it. */
+export function followWorst(): () => void {
+  return effect(() => {
+    const all = worstFirst.value;
+    const worst = all[0]?.state;
+    const state = worst === undefined || worst === "paused" || link.value.state === "lost" ? "unknown" : worst;
+    const icon = document.getElementById("icon");
+    const href = `favicon-${state}.svg`;
+    if (icon && icon.getAttribute("href") !== href) icon.setAttribute("href", href);
+    const name = session.value?.name ? `Pulsebox ${session.value.name}` : "Pulsebox";
+    const [down, degraded] = [count(all, "down"), count(all, "degraded")];
+    document.title = down ? `${down} down – ${name}` : degraded ? `${degraded} degraded – ${name}` : name;
+  });
+}
+
+export function Banners() {
+  const box = host.value;
+  const lost = link.value.state === "lost" ? link.value : null;
+  document.body.classList.toggle("old", lost !== null);
+  return (
+    <div class="banners">
+      <div role="alert">
+        {lost && (
+          <Notice mood="warning">
+            {lost.since
+              ? `Connection to Pulsebox lost: showing data of ${clockTime(lost.since)}. Trying again …`
+              : "Pulsebox does not answer. Trying again …"}
+          </Notice>
+        )}
+      </div>
+      {box && !box.network && <Notice mood="warning">The box itself has no network: it cannot know how the cameras are.</Notice>}
+      {box?.storage_fault && <Notice mood="warning">The history is not written to disk: <Rich text={box.storage_fault} /></Notice>}
+      {box?.config_fault && <Notice mood="warning">The configuration file has a mistake, the last good one is in force: <Rich text={box.config_fault} /></Notice>}
+      {box?.clock === "untrusted" && <Notice mood="info">The box has not set its clock yet: times may be wrong until it has.</Notice>}
+    </div>
+  );
+}
