@@ -1,6 +1,7 @@
 // What the forms do with what people type, without a browser. Run by `npm test`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "./words.test";
 import { masked, takeApart } from "../src/forms/cameraUrl";
 import { nested, withChange } from "../src/forms/draft";
 import { EventSplitter } from "../src/forms/eventStream";
