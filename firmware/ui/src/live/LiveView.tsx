@@ -76,7 +76,7 @@ export function LiveView({ camera, compact = false }: Props) {
     }
     player.current?.stop();
     setState({ is: "connecting" });
-    if (still.current) still.current.src = `${href(`api/streams/${part(camera.id)}/video`)}?quality=${wanted}&t=${Date.now()}`;
+    if (still.current) still.current.src = `${href(`api/streams/${part(camera.id)}/video`)}?quality=${wanted}`;
   };
   const stop = () => {
     endStill(still.current);
