@@ -59,14 +59,23 @@ export async function call(method: string, path: string, body?: unknown, options
     headers["content-type"] = options.type ?? "application/json";
     init.body = options.type ? (body as BodyInit) : JSON.stringify(body);
   }
-  const deadline = AbortSignal.timeout(options.deadlineMs ?? DEADLINE_MS);
-  init.signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
+  // By hand: AbortSignal.any is too new for some phones. It covers the answer's body too.
+  const stop = new AbortController();
+  let late = false;
+  const deadline = setTimeout(() => {
+    late = true;
+    stop.abort();
+  }, options.deadlineMs ?? DEADLINE_MS);
+  const asked = () => stop.abort();
+  if (options.signal?.aborted) asked();
+  options.signal?.addEventListener("abort", asked);
+  init.signal = stop.signal;
   let response: Response;
   try {
     response = await fetch(href(path), init);
   } catch (error) {
+    clearTimeout(deadline);
     if (options.signal?.aborted) throw error;
-    const late = error instanceof DOMException && error.name === "TimeoutError";
     throw new ApiError(0, late ? "The box did not answer in time" : "The box does not answer",
       "Check that it has power and network; this page goes on trying.");
   }

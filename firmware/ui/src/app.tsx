@@ -11,7 +11,7 @@ import { Settings } from "./pages/Settings";
 import { SignIn } from "./pages/SignIn";
 import { Wall } from "./pages/Wall";
 import { Yaml } from "./pages/Yaml";
-import { route, to, type Route } from "./router";
+import { placeOf, route, to, type Route } from "./router";
 import { refreshSession, session } from "./session";
 import { start, stop } from "./store";
 import { Banners, followWorst } from "./status";
@@ -70,7 +70,7 @@ function Shell() {
       first.current = false;
       return;
     }
-    window.scrollTo(0, 0);
+    window.scrollTo(0, placeOf(at));
     main.current?.focus({ preventScroll: true });
   }, [key]);
   return (

@@ -1,5 +1,6 @@
 // Where the page begins.
 import "./style.css";
+import "./wall.css";
 import { render } from "preact";
 import { App } from "./app";
 

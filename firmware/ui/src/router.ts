@@ -43,6 +43,13 @@ export function guardUnsaved(dirty: () => boolean): () => void {
   };
 }
 
+/** How far each page was scrolled when it was left. */
+const places = new Map<string, number>();
+history.scrollRestoration = "manual";
+
+/** Back on the wall a person goes on where they were; every other page starts at its top. */
+export const placeOf = (at: Route) => (at.page === "wall" ? places.get("#/") ?? 0 : 0);
+
 window.addEventListener("hashchange", () => {
   if (location.hash === last) return;
   if (unsaved?.() && !confirm("Leave without saving? What you changed is lost.")) {
@@ -50,6 +57,7 @@ window.addEventListener("hashchange", () => {
     return;
   }
   unsaved = null;
+  places.set(last || "#/", window.scrollY);
   last = location.hash;
   route.value = read(location.hash);
 });

@@ -64,6 +64,11 @@ export const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.
 /** Words for a verdict, by the ladder. */
 export type Words = (verdict: string) => { title: string; advice: string };
 
+/** A message's particulars, where it ends with the advice that is shown beside it. */
+export function withoutAdvice(message: string, advice: string | null | undefined): string {
+  return advice && message.endsWith(advice) ? message.slice(0, -advice.length).trim() : message;
+}
+
 /** Why a camera is what it is, in words, and since when. */
 export function cause(camera: CameraView, words: Words): { text: string; advice: string; since: string } {
   const since = camera.incident?.from ?? camera.since;

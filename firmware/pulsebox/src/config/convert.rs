@@ -135,6 +135,7 @@ fn camera(
     CameraConfig {
         id,
         name,
+        sub_url: fields.camera("sub_url").map(|sub| sub.with_credentials_of(&url)),
         url,
         transport: match fields.text("transport").as_deref() {
             Some("udp") => Transport::Udp,

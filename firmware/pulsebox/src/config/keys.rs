@@ -99,6 +99,7 @@ pub static FILE: Section = Section { path: "", keys: &[
 pub static STREAM: Section = Section { path: "streams[]", keys: &[
     key("name", Text(1, 100), "characters", Required, "As people call it."),
     key("url", CameraAddress, "", Required, "Where it is, credentials included: `rtsp`, `rtsps`, `http`, `https` or `v4l2`."),
+    key("sub_url", CameraAddress, "", Means("the camera has one stream"), "A smaller stream of the same camera, H.264 at best, for viewers that cannot play the main one. Never checked. Without user name and password it takes those of `url` where the host is the same."),
     key("id", Id, "", Means("made from `name`: `Front door` becomes `front-door`"), "Stable key in API, MQTT and history: `a-z`, `0-9`, `_`, `-`, 1 to 64 characters. Give one if you may rename the camera."),
     key("transport", OneOf(&["tcp", "udp"]), "", Is("tcp"), "Which way RTSP's video packets come."),
     key("tls_insecure", Bool, "", Is("false"), "Take any TLS certificate, also one that the camera made itself."),

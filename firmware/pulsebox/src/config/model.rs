@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::camera::{CameraUrl, Codec, Target, Transport};
+use crate::camera::{CameraUrl, Codec, StreamKind, Target, Transport};
 
 /// A whole configuration, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub struct CameraConfig {
     pub name: String,
     /// Where it is, with credentials.
     pub url: CameraUrl,
+    /// A smaller stream of the same camera, with credentials; only for viewers.
+    pub sub_url: Option<CameraUrl>,
     /// RTSP over TCP or UDP. Default TCP.
     pub transport: Transport,
     /// Take any TLS certificate. Default false.
@@ -62,6 +64,7 @@ impl CameraConfig {
             id: id.to_owned(),
             name: id.to_owned(),
             url,
+            sub_url: None,
             transport: Transport::Tcp,
             tls_insecure: false,
             heartbeat: Duration::from_secs(15),
@@ -75,7 +78,19 @@ impl CameraConfig {
 
     /// What the camera room needs to open it.
     pub fn target(&self) -> Target {
-        Target { url: self.url.clone(), transport: self.transport, tls_insecure: self.tls_insecure }
+        self.at(&self.url)
+    }
+
+    /// The same of one of its streams; none where it has no such stream.
+    pub fn stream(&self, kind: StreamKind) -> Option<Target> {
+        match kind {
+            StreamKind::Main => Some(self.target()),
+            StreamKind::Sub => self.sub_url.as_ref().map(|url| self.at(url)),
+        }
+    }
+
+    fn at(&self, url: &CameraUrl) -> Target {
+        Target { url: url.clone(), transport: self.transport, tls_insecure: self.tls_insecure }
     }
 }
 

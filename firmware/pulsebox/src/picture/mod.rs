@@ -24,6 +24,8 @@ use bytes::Bytes;
 
 use crate::camera::{Codec, Fault, Frame, StreamInfo, Verdict};
 
+pub(crate) use annexb::nal_units;
+pub(crate) use h265::sequence_parameters as h265_parameters;
 pub use judge::Memory;
 pub use looks::Looks;
 

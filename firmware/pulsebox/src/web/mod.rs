@@ -39,6 +39,8 @@ use crate::monitor::board::Board;
 
 /// Event streams at once; each page holds one.
 const LISTENERS: usize = 50;
+/// WebSockets at once, live views included.
+const SOCKETS: usize = 50;
 
 /// What the web needs.
 #[derive(Clone)]
@@ -68,15 +70,14 @@ struct Shared {
     clock: Clock,
     #[allow(dead_code)] // the writing routes come next
     orders: Orders,
-    #[allow(dead_code)]
     config: Arc<Store>,
-    #[allow(dead_code)]
     live: Live,
     #[allow(dead_code)]
     access: Access,
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
+    sockets: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -105,6 +106,7 @@ impl Web {
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            sockets: Arc::new(Semaphore::new(SOCKETS)),
             board: self.board,
             past: self.past,
             clock: self.clock,

@@ -29,6 +29,9 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const UNTAKEN_DEADLINE: Duration = Duration::from_secs(60);
 /// How long open answers may take to end when the daemon stops.
 const GOODBYE: Duration = Duration::from_millis(800);
+/// What the kernel may hold for a peer, bytes (Linux doubles it): a slow viewer of live video must be told from a
+/// quick one by us, and hundreds of stalled ones must not fill the memory.
+const SEND_BUFFER: usize = 256 << 10;
 /// What a request's head may measure, bytes.
 const HEAD_MAX: usize = 16 << 10;
 
@@ -122,6 +125,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
 /// One connection, request after request.
 async fn speak(stream: TcpStream, router: Router, stop: CancellationToken) {
     let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
     let untaken = u32::try_from(UNTAKEN_DEADLINE.as_millis()).unwrap_or(u32::MAX);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, untaken);
     let connection = http1::Builder::new()
@@ -129,7 +133,8 @@ async fn speak(stream: TcpStream, router: Router, stop: CancellationToken) {
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(HEAD_MAX)
         .max_headers(64)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

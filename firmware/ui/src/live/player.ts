@@ -1,0 +1,369 @@
+// One live view: a socket to the box, fragmented MP4 into the browser's Media Source, or whole JPEGs onto a
+// canvas. It stays at the live edge, holds little, takes a lost socket up again by itself, and says all the
+// time what it is doing. It knows no view library; LiveView.tsx puts it on the page.
+import { part } from "../api";
+
+export type StreamKind = "main" | "sub";
+
+export type PlayerState =
+  | { is: "stopped" }
+  | { is: "connecting" }
+  | { is: "playing"; stream: StreamKind; codec: string; width: number; height: number; fps: number | null }
+  /** The last picture stays; nothing is sent. */
+  | { is: "paused" }
+  /** The socket was lost; tried again by itself. */
+  | { is: "lost"; opened: boolean; retryMs: number }
+  /** The upstream broke after playing (`ended`), or could not be opened (`error`): nothing is tried again by itself. */
+  | { is: "ended" | "error"; message: string; advice: string }
+  /** This browser cannot play what the camera sends. */
+  | { is: "unsupported"; codec: string };
+
+interface Status {
+  status: "connecting" | "playing" | "skipped" | "stopped" | "ended" | "error";
+  stream?: StreamKind;
+  codec?: string;
+  mime?: string;
+  width?: number;
+  height?: number;
+  fps?: number | null;
+  frames?: number;
+  message?: string;
+  advice?: string;
+}
+
+/** Waiting for the browser to take them; more, and the view begins anew at a key frame. */
+const QUEUE_BYTES_MAX = 16 << 20;
+const QUEUE_LENGTH_MAX = 500;
+/** Further behind the newest frame than this, jump; behind by less, play a little faster. */
+const BEHIND_JUMP_S = 2;
+const BEHIND_HURRY_S = 0.6;
+const BEHIND_AIM_S = 0.15;
+/** What was played is thrown away beyond this. */
+const KEEP_PLAYED_S = 10;
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 30_000;
+/** How long "playing" may stand without a frame shown before the browser's decoder is told to be stuck. */
+const SILENT_MS = 15_000;
+
+/** iPhones have only the managed kind. */
+const MediaSourceKind: typeof MediaSource | undefined =
+  (window as unknown as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource ?? window.MediaSource;
+
+/** Whether this browser plays a mime type by Media Source Extensions. */
+export function plays(mime: string): boolean {
+  return MediaSourceKind?.isTypeSupported(mime) ?? false;
+}
+
+/** Whether it plays a codec at all, asked before anything is opened. JPEG is drawn by ourselves. */
+export function playsCodec(codec: string | null | undefined): boolean {
+  if (codec === "h265") return plays('video/mp4; codecs="hvc1.1.6.L93.B0"') || plays('video/mp4; codecs="hev1.1.6.L93.B0"');
+  if (codec === "h264") return plays('video/mp4; codecs="avc1.64001f"');
+  return true;
+}
+
+export class Player {
+  private socket: WebSocket | null = null;
+  private media: { source: MediaSource; url: string; buffer: SourceBuffer | null; mime: string } | null = null;
+  private queue: ArrayBuffer[] = [];
+  private queued = 0;
+  private drawing = false;
+  private next: ArrayBuffer | null = null;
+  private jpeg = false;
+  private asked: StreamKind | null = null;
+  private retryMs = RETRY_MIN_MS;
+  private retry: number | undefined;
+  private watch: number | undefined;
+  private begun: PlayerState | null = null;
+  private lastFrame = 0;
+  private frames = 0;
+
+  constructor(
+    private readonly camera: string,
+    private readonly video: HTMLVideoElement,
+    /** JPEG sources, and the last picture while there is no newer one. */
+    private readonly canvas: HTMLCanvasElement,
+    private readonly told: (state: PlayerState) => void,
+    private readonly skipped: (frames: number) => void,
+  ) {
+    video.muted = true;
+    video.disableRemotePlayback = true;
+  }
+
+  /** Opens, or changes to the other stream. */
+  start(stream: StreamKind): void {
+    this.asked = stream;
+    this.retryMs = RETRY_MIN_MS;
+    this.told({ is: "connecting" });
+    if (this.socket?.readyState === WebSocket.OPEN) this.say({ cmd: "start", stream });
+    else this.connect();
+  }
+
+  /** Keeps the last picture; the box sends no more. */
+  pause(): void {
+    this.freeze();
+    this.end();
+    this.told({ is: "paused" });
+  }
+
+  /** Gives up socket and picture. */
+  stop(): void {
+    this.end();
+    this.canvas.hidden = true;
+    this.told({ is: "stopped" });
+  }
+
+  /** As stop, and says nothing any more. */
+  destroy(): void {
+    this.end();
+  }
+
+  private end(): void {
+    this.asked = null;
+    clearTimeout(this.retry);
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close();
+    this.dropMedia();
+  }
+
+  private say(message: object): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private connect(): void {
+    clearTimeout(this.retry);
+    const old = this.socket;
+    this.socket = null;
+    old?.close();
+    const url = new URL(`api/streams/${part(this.camera)}/live`, location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.hash = "";
+    const socket = new WebSocket(url);
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    let opened = false;
+    socket.onopen = () => {
+      if (socket !== this.socket) return;
+      opened = true;
+      this.say({ cmd: "start", stream: this.asked });
+    };
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      if (socket !== this.socket) return;
+      if (typeof data === "string") this.hear(data);
+      else if (this.jpeg) this.draw(data);
+      else this.take(data);
+    };
+    socket.onclose = () => {
+      if (socket === this.socket) this.lose(opened);
+    };
+  }
+
+  /** The socket went: again, later each time. */
+  private lose(opened: boolean): void {
+    this.socket = null;
+    if (!this.asked) return;
+    this.freeze();
+    this.dropMedia();
+    const retryMs = this.retryMs;
+    this.retryMs = Math.min(this.retryMs * 2, RETRY_MAX_MS);
+    this.told({ is: "lost", opened, retryMs });
+    this.retry = window.setTimeout(() => this.connect(), retryMs);
+  }
+
+  private hear(text: string): void {
+    let status: Status;
+    try {
+      status = JSON.parse(text) as Status;
+    } catch {
+      return;
+    }
+    switch (status.status) {
+      case "connecting":
+        this.told({ is: "connecting" });
+        return;
+      case "playing":
+        this.play(status);
+        return;
+      case "skipped":
+        this.skipped(status.frames ?? 0);
+        return;
+      case "stopped":
+        return; // we asked for it
+      case "ended":
+      case "error":
+        this.freeze();
+        this.end();
+        this.told({ is: status.status, message: status.message ?? "The camera cannot be shown", advice: status.advice ?? "" });
+    }
+  }
+
+  private play(status: Status): void {
+    const { mime = "", codec = "", stream = "main", width = 0, height = 0, fps = null } = status;
+    this.retryMs = RETRY_MIN_MS;
+    this.freeze();
+    this.dropMedia();
+    this.jpeg = mime === "image/jpeg";
+    if (!this.jpeg && !plays(mime)) {
+      this.end();
+      this.told({ is: "unsupported", codec });
+      return;
+    }
+    if (!this.jpeg) this.openMedia(mime);
+    // Told once a picture is seen: "playing" over nothing would be a lie.
+    this.begun = { is: "playing", stream, codec, width, height, fps };
+    this.watchOver();
+  }
+
+  // --- fragmented MP4 ----------------------------------------------------------------------------
+
+  private openMedia(mime: string): void {
+    if (!MediaSourceKind) return;
+    const source = new MediaSourceKind();
+    const media = { source, url: URL.createObjectURL(source), buffer: null as SourceBuffer | null, mime };
+    this.media = media;
+    source.addEventListener("sourceopen", () => {
+      if (this.media !== media || media.buffer) return;
+      try {
+        media.buffer = source.addSourceBuffer(mime);
+      } catch {
+        this.end();
+        this.told({ is: "unsupported", codec: mime });
+        return;
+      }
+      media.buffer.addEventListener("updateend", () => {
+        if (this.media === media) this.feed();
+      });
+      this.feed();
+    });
+    this.video.src = media.url;
+    this.video.play().catch(() => {}); // muted: allowed; refused only while hidden, and tried again in keepUp
+  }
+
+  private dropMedia(): void {
+    clearInterval(this.watch);
+    this.queue = [];
+    this.queued = 0;
+    this.next = null;
+    this.jpeg = false;
+    this.begun = null;
+    if (!this.media) return;
+    const { url } = this.media;
+    this.media = null;
+    this.video.removeAttribute("src");
+    this.video.load();
+    URL.revokeObjectURL(url);
+  }
+
+  private take(segment: ArrayBuffer): void {
+    if (!this.media) return;
+    this.queue.push(segment);
+    this.queued += segment.byteLength;
+    if (this.queue.length > QUEUE_LENGTH_MAX || this.queued > QUEUE_BYTES_MAX) {
+      this.queue = [];
+      this.queued = 0;
+      this.say({ cmd: "reconnect" });
+      return;
+    }
+    this.feed();
+  }
+
+  private feed(): void {
+    const buffer = this.media?.buffer;
+    if (!buffer || buffer.updating || this.media?.source.readyState !== "open") return;
+    this.keepUp();
+    const played = this.video.currentTime - KEEP_PLAYED_S;
+    try {
+      if (buffer.buffered.length > 0 && played - buffer.buffered.start(0) > KEEP_PLAYED_S) {
+        buffer.remove(0, played);
+        return;
+      }
+      const segment = this.queue[0];
+      if (!segment) return;
+      buffer.appendBuffer(segment);
+      this.queue.shift();
+      this.queued -= segment.byteLength;
+    } catch (error) {
+      // Full: what was played goes, and the rest is tried again when that is done.
+      if ((error as DOMException).name === "QuotaExceededError" && this.video.currentTime > 0.5) buffer.remove(0, this.video.currentTime - 0.3);
+      else this.say({ cmd: "reconnect" });
+    }
+  }
+
+  /** Stays at the live edge, and steps over what the box left out. */
+  private keepUp(): void {
+    const { video } = this;
+    const ranges = this.media?.buffer?.buffered;
+    if (!ranges || ranges.length === 0) return;
+    const start = ranges.start(ranges.length - 1);
+    const end = ranges.end(ranges.length - 1);
+    if (video.currentTime < start) video.currentTime = start;
+    const behind = end - video.currentTime;
+    if (behind > BEHIND_JUMP_S || behind < -0.5) video.currentTime = Math.max(start, end - BEHIND_AIM_S);
+    video.playbackRate = behind > BEHIND_HURRY_S ? 1.1 : 1;
+    if (video.paused) video.play().catch(() => {});
+  }
+
+  /** Shows the video once it has a frame, and notices where none comes. */
+  private watchOver(): void {
+    clearInterval(this.watch);
+    this.lastFrame = Date.now();
+    this.frames = 0;
+    this.watch = window.setInterval(() => {
+      const shown = this.jpeg ? this.frames : this.video.getVideoPlaybackQuality().totalVideoFrames;
+      if (shown !== this.frames || this.jpeg) this.lastFrame = Date.now();
+      this.frames = shown;
+      if (!this.jpeg && this.video.readyState >= 2 && shown > 0) this.seen();
+      if (!document.hidden && Date.now() - this.lastFrame > SILENT_MS) {
+        this.lastFrame = Date.now();
+        this.say({ cmd: "reconnect" });
+      }
+    }, 100);
+  }
+
+  /** The first picture is there. */
+  private seen(): void {
+    if (!this.begun) return;
+    this.told(this.begun);
+    this.begun = null;
+    this.canvas.hidden = !this.jpeg;
+  }
+
+  /** Keeps what is seen on the canvas, so that no black comes between. */
+  private freeze(): void {
+    const { video, canvas } = this;
+    if (!this.media || video.readyState < 2 || video.videoWidth === 0) return;
+    canvas.width = video.videoWidth;
+    canvas.height = video.videoHeight;
+    canvas.getContext("2d")?.drawImage(video, 0, 0);
+    canvas.hidden = false;
+  }
+
+  // --- JPEG --------------------------------------------------------------------------------------
+
+  /** Draws the newest; one that comes while another is being decoded waits, and only the last of them. */
+  private draw(jpeg: ArrayBuffer): void {
+    if (this.drawing) {
+      this.next = jpeg;
+      return;
+    }
+    this.drawing = true;
+    createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }))
+      .then((picture) => {
+        if (this.jpeg) {
+          if (this.canvas.width !== picture.width) this.canvas.width = picture.width;
+          if (this.canvas.height !== picture.height) this.canvas.height = picture.height;
+          this.canvas.getContext("2d")?.drawImage(picture, 0, 0);
+          this.seen();
+          this.canvas.dataset.frames = String((this.frames += 1));
+        }
+        picture.close();
+      })
+      .catch(() => {}) // a damaged picture is left out
+      .finally(() => {
+        this.drawing = false;
+        const { next } = this;
+        this.next = null;
+        if (next && this.jpeg) this.draw(next);
+      });
+  }
+}
