@@ -35,7 +35,7 @@ export function CameraFields({ form, keys, problems, isNew }: {
           form.splitUrl(text);
         }}
         onBlur={(event) => form.splitUrl(event.currentTarget.value)} />
-      <CredentialFields value={form.credentials} had={form.had} onChange={form.setCredentials} />
+      <CredentialFields value={form.shown} had={form.had} onChange={form.setCredentials} />
       <Field label="Sub-stream URL" value={form.subUrl} onValue={form.setSubUrl} error={wrong("sub_url")} inputMode="url" autocomplete="off"
         placeholder="none" help={about("sub_url") ?? "The camera’s smaller stream, if it has one. It is shown where the main one cannot be played."} />
       <details class="more" open={inMore.some((path) => problemsOf(problems, path).length > 0)}>

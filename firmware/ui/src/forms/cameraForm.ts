@@ -18,7 +18,10 @@ export interface CameraForm {
   splitUrl: (text: string) => void;
   subUrl: string;
   setSubUrl: (url: string) => void;
+  /** What is to become of them. */
   credentials: Credentials;
+  /** What their fields show. */
+  shown: Credentials;
   setCredentials: (credentials: Credentials) => void;
   /** All other keys. */
   draft: Draft;
@@ -39,7 +42,7 @@ export function useCameraForm(saved: StreamSettings): CameraForm {
   const [name, setName] = useState(start.name);
   const [url, setUrl] = useState(start.url);
   const [subUrl, setSubUrl] = useState(start.subUrl);
-  const [credentials, setCredentials] = useState(kept);
+  const [shown, setCredentials] = useState(kept);
   const draft = useDraft(saved as Tree);
   const splitUrl = (text: string) => {
     const apart = takeApart(text);
@@ -48,9 +51,11 @@ export function useCameraForm(saved: StreamSettings): CameraForm {
       setCredentials({ are: "typed", username: apart.username ?? "", password: apart.password ?? "" });
     }
   };
+  // Fields that were opened and left empty change nothing; only Remove removes.
+  const credentials = start.had && shown.are === "typed" && shown.username === "" && shown.password === "" ? kept : shown;
   const changed = draft.changed || name !== start.name || url !== start.url || subUrl !== start.subUrl
     || JSON.stringify(credentials) !== JSON.stringify(kept);
-  return { name, setName, url, setUrl, splitUrl, subUrl, setSubUrl, credentials, setCredentials, draft, had: start.had, changed };
+  return { name, setName, url, setUrl, splitUrl, subUrl, setSubUrl, credentials, shown, setCredentials, draft, had: start.had, changed };
 }
 
 /** URL and credentials as a request has them. */
@@ -77,11 +82,9 @@ export function tryRequest(form: CameraForm, id?: string): TryRequest {
 
 /** For `POST /api/streams`: everything that is given. */
 export function newCamera(form: CameraForm): Tree {
-  const id = form.draft.value("id");
   const given = Object.fromEntries(Object.entries(form.draft.changes).filter(([, value]) => value !== null));
   const camera: Tree = { name: form.name.trim(), ...address(form), ...nested(given) };
   if (form.subUrl.trim() !== "") camera["sub_url"] = form.subUrl.trim();
-  if (id != null) camera["id"] = id;
   return camera;
 }
 
@@ -89,13 +92,11 @@ export function newCamera(form: CameraForm): Tree {
 export function changedCamera(form: CameraForm, saved: StreamSettings): Tree {
   const patch: Record<string, Value> = nested(form.draft.changes);
   if (form.name.trim() !== saved.name) patch["name"] = form.name.trim();
-  if (form.url !== takeApart(saved.url ?? "").url || form.credentials.are !== (form.had ? "kept" : "typed") || typedAny(form)) {
+  const { credentials } = form;
+  const other = credentials.are === "removed" || credentials.are === "typed" && credentials.username + credentials.password !== "";
+  if (other || form.url !== takeApart(saved.url ?? "").url) {
     Object.assign(patch, address(form));
   }
   if (form.subUrl.trim() !== (saved.sub_url ?? "")) patch["sub_url"] = form.subUrl.trim() === "" ? null : form.subUrl.trim();
   return patch;
-}
-
-function typedAny({ credentials }: CameraForm): boolean {
-  return credentials.are === "typed" && (credentials.username !== "" || credentials.password !== "");
 }
