@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changedCamera, newCamera, tryRequest, type CameraForm } from "../src/forms/cameraForm";
-import type { Credentials } from "../src/forms/Credentials";
+import type { Credentials } from "../src/forms/credentials";
 import { masked, takeApart } from "../src/forms/cameraUrl";
 import { nested, withChange } from "../src/forms/draft";
 import { EventSplitter } from "../src/forms/eventStream";

@@ -4,7 +4,7 @@ import { Field, Rich, Select } from "../components";
 import { fill, MAKERS } from "../makers";
 import type { Problem, SettingKey } from "../types";
 import { OWN_FIELDS, type CameraForm } from "./cameraForm";
-import { CredentialFields } from "./Credentials";
+import { CredentialFields } from "./CredentialFields";
 import { KeyField } from "./KeyField";
 import { KeyForm } from "./KeyForm";
 import { otherProblems, problemsOf, problemText } from "./keys";

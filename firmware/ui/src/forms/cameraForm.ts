@@ -2,8 +2,7 @@
 import { useState } from "preact/hooks";
 import type { StreamSettings } from "../types";
 import { masked, takeApart } from "./cameraUrl";
-import type { Credentials } from "./Credentials";
-import { NO_CREDENTIALS } from "./Credentials";
+import { NO_CREDENTIALS, type Credentials } from "./credentials";
 import { nested, useDraft, type Draft } from "./draft";
 import type { Tree, Value } from "./keys";
 import type { TryRequest } from "./useTry";
