@@ -58,7 +58,7 @@ export function useCameraForm(saved: StreamSettings): CameraForm {
 }
 
 /** URL and credentials as a request has them. */
-function address({ url, credentials }: CameraForm): { url: string; username?: string; password?: string } {
+function address({ credentials }: CameraForm, url: string): { url: string; username?: string; password?: string } {
   // What is typed but not yet taken apart goes as it is: the daemon takes it apart.
   switch (credentials.are) {
     case "kept": return { url: takeApart(url).username === null ? masked(url.trim()) : url.trim() };
@@ -68,9 +68,9 @@ function address({ url, credentials }: CameraForm): { url: string; username?: st
   }
 }
 
-/** For `POST /api/check`. */
-export function tryRequest(form: CameraForm, id?: string): TryRequest {
-  const request: TryRequest = { ...address(form) };
+/** For `POST /api/check`: the camera's URL, or its sub-stream's, which takes the same sign-in. */
+export function tryRequest(form: CameraForm, id?: string, stream: "main" | "sub" = "main"): TryRequest {
+  const request: TryRequest = { ...address(form, stream === "main" ? form.url : takeApart(form.subUrl).url) };
   if (id !== undefined && form.credentials.are === "kept") request.id = id;
   for (const key of ["transport", "tls_insecure", "timeout_seconds"] as const) {
     const value = form.draft.value(key);
@@ -82,7 +82,7 @@ export function tryRequest(form: CameraForm, id?: string): TryRequest {
 /** For `POST /api/streams`: everything that is given. */
 export function newCamera(form: CameraForm): Tree {
   const given = Object.fromEntries(Object.entries(form.draft.changes).filter(([, value]) => value !== null));
-  const camera: Tree = { name: form.name.trim(), ...address(form), ...nested(given) };
+  const camera: Tree = { name: form.name.trim(), ...address(form, form.url), ...nested(given) };
   if (form.subUrl.trim() !== "") camera["sub_url"] = form.subUrl.trim();
   return camera;
 }
@@ -94,7 +94,7 @@ export function changedCamera(form: CameraForm, saved: StreamSettings): Tree {
   const { credentials } = form;
   const other = credentials.are === "removed" || credentials.are === "typed" && credentials.username + credentials.password !== "";
   if (other || form.url !== takeApart(saved.url ?? "").url) {
-    Object.assign(patch, address(form));
+    Object.assign(patch, address(form, form.url));
   }
   if (form.subUrl.trim() !== (saved.sub_url ?? "")) patch["sub_url"] = form.subUrl.trim() === "" ? null : form.subUrl.trim();
   return patch;
