@@ -61,6 +61,14 @@ export function streamFacts(stream: StreamInfo | null): string[] {
 
 export const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
 
+/** A message without the title and the advice that are shown beside it: what only this check found. */
+export function particulars(message: string, title: string | null | undefined, advice: string | null | undefined): string {
+  const rest = withoutAdvice(message, advice);
+  if (!title || !rest.startsWith(`${title}: `)) return rest === title ? "" : rest;
+  const found = rest.slice(title.length + 2);
+  return found.charAt(0).toUpperCase() + found.slice(1);
+}
+
 /** Words for a verdict, by the ladder. */
 export type Words = (verdict: string) => { title: string; advice: string };
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CameraView, Recent } from "../src/types";
-import { bytes, cause, percent, span, withGaps, withoutAdvice } from "../src/words";
+import { bytes, cause, particulars, percent, span, withGaps, withoutAdvice } from "../src/words";
 
 const check = (seconds: number): Recent => ({ at: new Date(seconds * 1000).toISOString(), verdict: "ok", severity: "ok", ms: 40 });
 
@@ -27,6 +27,8 @@ test("spans and sizes read as people say them", () => {
 test("advice that stands beside a message is not said twice", () => {
   assert.equal(withoutAdvice("It is black: luma 3. Look for a lens cap.", "Look for a lens cap."), "It is black: luma 3.");
   assert.equal(withoutAdvice("It is black.", ""), "It is black.");
+  assert.equal(particulars("It is black: luma 3. Look for a lens cap.", "It is black", "Look for a lens cap."), "Luma 3.");
+  assert.equal(particulars("Refused: by 10.0.0.5.", null, null), "Refused: by 10.0.0.5.");
 });
 
 test("a camera that is down for an incident's sake says the incident's cause while its checks are good again", () => {
