@@ -1,21 +1,35 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run test lint bench
+.PHONY: help run page test test-rust test-page test-api lint bench
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run:  ## Pulsebox on a dozen simulated cameras in every mood; prints the page's address
+run: page  ## Pulsebox on a dozen simulated cameras in every mood; prints the page's address
 	@scripts/need run
 	@scripts/run-demo
 
-test:  ## every test, also those against real RTSP servers
+page:  ## the page that the daemon embeds, in firmware/ui/dist; does nothing where nothing changed
+	@scripts/need page
+	@scripts/build-page
+
+test: test-rust test-page test-api  ## every test: the daemon's, the page's in a real browser, the API's against its document
+
+test-rust: page  ## the daemon's tests, also those against real RTSP servers
 	@scripts/need test
 	cargo test --workspace --locked --no-fail-fast
 
-lint:  ## formatting, clippy, licences, shell scripts, links in the documentation
+test-page: page  ## the page in Chromium, wide and phone-wide; screenshots in target/screenshots
+	@scripts/need test-page
+	@scripts/test-page
+
+test-api: page  ## schemathesis: does the API do what its own OpenAPI document says
+	@scripts/need test-api
+	@scripts/check-api
+
+lint: page  ## formatting, clippy, types of the page, licences, shell scripts, links in the documentation
 	@scripts/need lint
 	scripts/lint
 
-bench:  ## CPU, memory and disk beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
+bench: page  ## CPU, memory and disk beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
 	@scripts/need bench
 	/usr/bin/python3 scripts/bench.py

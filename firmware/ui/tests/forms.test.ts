@@ -1,10 +1,13 @@
 // What the forms do with what people type, without a browser. Run by `npm test`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "./words.test";
+import { changedCamera, newCamera, tryRequest, type CameraForm } from "../src/forms/cameraForm";
+import type { Credentials } from "../src/forms/credentials";
 import { masked, takeApart } from "../src/forms/cameraUrl";
 import { nested, withChange } from "../src/forms/draft";
 import { EventSplitter } from "../src/forms/eventStream";
-import { childrenOf, helpOf, label, otherProblems, problemsOf, typed } from "../src/forms/keys";
+import { childrenOf, helpOf, label, otherProblems, problemsOf, typed, type Value } from "../src/forms/keys";
 import { strength } from "../src/forms/strength";
 import { fill, hostOf, MAKERS } from "../src/makers";
 import type { Problem, SettingKey } from "../src/types";
@@ -61,6 +64,31 @@ test("choosing a maker keeps the host and nothing else", () => {
 test("every maker has its own id and a path", () => {
   assert.equal(new Set(MAKERS.map(({ id }) => id)).size, MAKERS.length);
   for (const maker of MAKERS) assert.match(maker.main, /^\//);
+});
+
+/** A form as a person left it. */
+function form(url: string, credentials: Credentials, changes: Record<string, Value> = {}): CameraForm {
+  const nothing = () => {};
+  return {
+    name: " Gate ", url, subUrl: "", credentials, shown: credentials, had: credentials.are !== "typed", changed: true,
+    draft: { value: (path) => changes[path], changes, changed: true, set: nothing, reset: nothing },
+    setName: nothing, setUrl: nothing, splitUrl: nothing, setSubUrl: nothing, setCredentials: nothing,
+  };
+}
+
+test("a new camera is sent with what is given, and its credentials apart from its URL", () => {
+  const typed = form("rtsp://10.0.0.5/live", { are: "typed", username: "admin", password: "p/s" }, { "alarm.failures": 3, led: null });
+  assert.deepEqual(newCamera(typed), { name: "Gate", url: "rtsp://10.0.0.5/live", username: "admin", password: "p/s", alarm: { failures: 3 } });
+  assert.deepEqual(newCamera(form("rtsp://10.0.0.5/live", { are: "typed", username: "", password: "" })), { name: "Gate", url: "rtsp://10.0.0.5/live" });
+});
+
+test("of a camera that is there only what differs is sent, and kept credentials stay masked", () => {
+  const saved = { name: "Gate", url: "rtsp://***:***@10.0.0.5/live", has_credentials: true };
+  const kept: Credentials = { are: "kept" };
+  assert.deepEqual(changedCamera(form("rtsp://10.0.0.5/live", kept, { "alarm.black": null }), saved), { alarm: { black: null } });
+  assert.deepEqual(changedCamera(form("rtsp://10.0.0.5/sub", kept), saved), { url: "rtsp://***:***@10.0.0.5/sub" });
+  assert.deepEqual(changedCamera(form("rtsp://10.0.0.5/live", { are: "removed" }), saved), { url: "rtsp://10.0.0.5/live", username: "", password: "" });
+  assert.deepEqual(tryRequest(form("rtsp://10.0.0.5/sub", kept, { transport: "udp" }), "gate"), { id: "gate", url: "rtsp://***:***@10.0.0.5/sub", transport: "udp" });
 });
 
 test("only what differs from the box is a change, and undoing it by hand is none", () => {

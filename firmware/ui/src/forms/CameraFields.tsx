@@ -1,19 +1,22 @@
 // The fields of a camera: what everybody needs, and the rest of its keys under "More".
 import { useState } from "preact/hooks";
-import { Field, Rich, Select } from "../components";
+import { Button, Field, Rich, Select } from "../components";
 import { fill, MAKERS } from "../makers";
 import type { Problem, SettingKey } from "../types";
-import { OWN_FIELDS, type CameraForm } from "./cameraForm";
-import { CredentialFields } from "./Credentials";
+import { OWN_FIELDS, tryRequest, type CameraForm } from "./cameraForm";
+import { CredentialFields } from "./CredentialFields";
 import { KeyField } from "./KeyField";
 import { KeyForm } from "./KeyForm";
 import { otherProblems, problemsOf, problemText } from "./keys";
+import { TryPanel } from "./TryPanel";
+import { useTry } from "./useTry";
 
-export function CameraFields({ form, keys, problems, isNew }: {
+export function CameraFields({ form, keys, problems, id }: {
   form: CameraForm;
   keys: readonly SettingKey[];
   problems: readonly Problem[];
-  isNew: boolean;
+  /** None for a new camera. */
+  id?: string;
 }) {
   const wrong = (key: string) => problemText(problemsOf(problems, key));
   const about = (key: string) => keys.find(({ path }) => path === `streams[].${key}`)?.about;
@@ -35,12 +38,11 @@ export function CameraFields({ form, keys, problems, isNew }: {
           form.splitUrl(text);
         }}
         onBlur={(event) => form.splitUrl(event.currentTarget.value)} />
-      <CredentialFields value={form.credentials} had={form.had} onChange={form.setCredentials} />
-      <Field label="Sub-stream URL" value={form.subUrl} onValue={form.setSubUrl} error={wrong("sub_url")} inputMode="url" autocomplete="off"
-        placeholder="none" help={about("sub_url") ?? "The camera’s smaller stream, if it has one. It is shown where the main one cannot be played."} />
+      <CredentialFields value={form.shown} had={form.had} onChange={form.setCredentials} />
+      <SubStream form={form} id={id} error={wrong("sub_url")} help={about("sub_url")} />
       <details class="more" open={inMore.some((path) => problemsOf(problems, path).length > 0)}>
         <summary>More: heartbeat, transport, alarms</summary>
-        {isNew && idKey && <KeyField of={idKey} value={form.draft.value("id")} onChange={(value) => form.draft.set("id", value)}
+        {id === undefined && idKey && <KeyField of={idKey} value={form.draft.value("id")} onChange={(value) => form.draft.set("id", value)}
           problems={problemsOf(problems, "id")} />}
         <KeyForm keys={keys} path="streams[]" base="streams[]." values={form.draft} problems={problems} omit={OWN_FIELDS} />
       </details>
@@ -64,5 +66,20 @@ function MakerHint({ form }: { form: CameraForm }) {
     <Select label="Maker" value={chosen} onValue={choose}
       help={maker === undefined ? "Fills in where this maker’s cameras serve their video. The host stays." : maker.note ?? "Models differ: try it."}
       options={[{ value: "", text: "Not listed, or I have the URL" }, ...MAKERS.map(({ id, name }) => ({ value: id, text: name }))]} />
+  );
+}
+
+/** The smaller stream's URL, and a try of it alone. */
+function SubStream({ form, id, error, help }: { form: CameraForm; id: string | undefined; error: string | null; help: string | undefined }) {
+  const attempt = useTry();
+  const request = form.subUrl.trim() === "" ? null : tryRequest(form, id, "sub");
+  const current = JSON.stringify(request) === JSON.stringify(attempt.request);
+  return (
+    <>
+      <Field label="Sub-stream URL" value={form.subUrl} onValue={form.setSubUrl} error={error} inputMode="url" autocomplete="off"
+        placeholder="none" help={help ?? "The camera’s smaller stream, if it has one. It is shown where the main one cannot be played."} />
+      {request !== null && <p><Button look="quiet" busy={attempt.state === "running"} onClick={() => void attempt.run(request)}>Try the sub-stream</Button></p>}
+      {current && <TryPanel attempt={attempt} />}
+    </>
   );
 }

@@ -1,4 +1,5 @@
 // A try while it climbs, and what came of it: the picture and what is sent, or the fault and what to do.
+import { useEffect, useRef } from "preact/hooks";
 import { ErrorNotice, Ladder, Notice, Rich } from "../components";
 import type { CheckResult } from "../types";
 import { millis, streamFacts } from "../words";
@@ -6,9 +7,12 @@ import type { Try } from "./useTry";
 
 export function TryPanel({ attempt }: { attempt: Try }) {
   const { state, rungs, result, error, request } = attempt;
+  const panel = useRef<HTMLElement>(null);
+  // In sight when it begins, and its end too: on a phone the form is longer than the screen.
+  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [state]);
   if (state === "idle") return null;
   return (
-    <section class="try" aria-label="The check">
+    <section class="try" ref={panel} aria-label="The check">
       <p class="unseen" role="status">{said(attempt)}</p>
       {state === "failed" ? <ErrorNotice error={error} /> : (
         <div class="try-columns">

@@ -2,8 +2,7 @@
 import { useState } from "preact/hooks";
 import type { StreamSettings } from "../types";
 import { masked, takeApart } from "./cameraUrl";
-import type { Credentials } from "./Credentials";
-import { NO_CREDENTIALS } from "./Credentials";
+import { NO_CREDENTIALS, type Credentials } from "./credentials";
 import { nested, useDraft, type Draft } from "./draft";
 import type { Tree, Value } from "./keys";
 import type { TryRequest } from "./useTry";
@@ -18,7 +17,10 @@ export interface CameraForm {
   splitUrl: (text: string) => void;
   subUrl: string;
   setSubUrl: (url: string) => void;
+  /** What is to become of them. */
   credentials: Credentials;
+  /** What their fields show. */
+  shown: Credentials;
   setCredentials: (credentials: Credentials) => void;
   /** All other keys. */
   draft: Draft;
@@ -39,7 +41,7 @@ export function useCameraForm(saved: StreamSettings): CameraForm {
   const [name, setName] = useState(start.name);
   const [url, setUrl] = useState(start.url);
   const [subUrl, setSubUrl] = useState(start.subUrl);
-  const [credentials, setCredentials] = useState(kept);
+  const [shown, setCredentials] = useState(kept);
   const draft = useDraft(saved as Tree);
   const splitUrl = (text: string) => {
     const apart = takeApart(text);
@@ -48,13 +50,15 @@ export function useCameraForm(saved: StreamSettings): CameraForm {
       setCredentials({ are: "typed", username: apart.username ?? "", password: apart.password ?? "" });
     }
   };
+  // Fields that were opened and left empty change nothing; only Remove removes.
+  const credentials = start.had && shown.are === "typed" && shown.username === "" && shown.password === "" ? kept : shown;
   const changed = draft.changed || name !== start.name || url !== start.url || subUrl !== start.subUrl
     || JSON.stringify(credentials) !== JSON.stringify(kept);
-  return { name, setName, url, setUrl, splitUrl, subUrl, setSubUrl, credentials, setCredentials, draft, had: start.had, changed };
+  return { name, setName, url, setUrl, splitUrl, subUrl, setSubUrl, credentials, shown, setCredentials, draft, had: start.had, changed };
 }
 
 /** URL and credentials as a request has them. */
-function address({ url, credentials }: CameraForm): { url: string; username?: string; password?: string } {
+function address({ credentials }: CameraForm, url: string): { url: string; username?: string; password?: string } {
   // What is typed but not yet taken apart goes as it is: the daemon takes it apart.
   switch (credentials.are) {
     case "kept": return { url: takeApart(url).username === null ? masked(url.trim()) : url.trim() };
@@ -64,9 +68,9 @@ function address({ url, credentials }: CameraForm): { url: string; username?: st
   }
 }
 
-/** For `POST /api/check`. */
-export function tryRequest(form: CameraForm, id?: string): TryRequest {
-  const request: TryRequest = { ...address(form) };
+/** For `POST /api/check`: the camera's URL, or its sub-stream's, which takes the same sign-in. */
+export function tryRequest(form: CameraForm, id?: string, stream: "main" | "sub" = "main"): TryRequest {
+  const request: TryRequest = { ...address(form, stream === "main" ? form.url : takeApart(form.subUrl).url) };
   if (id !== undefined && form.credentials.are === "kept") request.id = id;
   for (const key of ["transport", "tls_insecure", "timeout_seconds"] as const) {
     const value = form.draft.value(key);
@@ -77,11 +81,9 @@ export function tryRequest(form: CameraForm, id?: string): TryRequest {
 
 /** For `POST /api/streams`: everything that is given. */
 export function newCamera(form: CameraForm): Tree {
-  const id = form.draft.value("id");
   const given = Object.fromEntries(Object.entries(form.draft.changes).filter(([, value]) => value !== null));
-  const camera: Tree = { name: form.name.trim(), ...address(form), ...nested(given) };
+  const camera: Tree = { name: form.name.trim(), ...address(form, form.url), ...nested(given) };
   if (form.subUrl.trim() !== "") camera["sub_url"] = form.subUrl.trim();
-  if (id != null) camera["id"] = id;
   return camera;
 }
 
@@ -89,13 +91,11 @@ export function newCamera(form: CameraForm): Tree {
 export function changedCamera(form: CameraForm, saved: StreamSettings): Tree {
   const patch: Record<string, Value> = nested(form.draft.changes);
   if (form.name.trim() !== saved.name) patch["name"] = form.name.trim();
-  if (form.url !== takeApart(saved.url ?? "").url || form.credentials.are !== (form.had ? "kept" : "typed") || typedAny(form)) {
-    Object.assign(patch, address(form));
+  const { credentials } = form;
+  const other = credentials.are === "removed" || credentials.are === "typed" && credentials.username + credentials.password !== "";
+  if (other || form.url !== takeApart(saved.url ?? "").url) {
+    Object.assign(patch, address(form, form.url));
   }
   if (form.subUrl.trim() !== (saved.sub_url ?? "")) patch["sub_url"] = form.subUrl.trim() === "" ? null : form.subUrl.trim();
   return patch;
-}
-
-function typedAny({ credentials }: CameraForm): boolean {
-  return credentials.are === "typed" && (credentials.username !== "" || credentials.password !== "");
 }

@@ -63,7 +63,7 @@ function AddForm({ keys }: { keys: readonly SettingKey[] }) {
       event.preventDefault();
       void add(false);
     }}>
-      <CameraFields form={form} keys={keys} isNew problems={error instanceof ApiError ? error.problems : []} />
+      <CameraFields form={form} keys={keys} problems={error instanceof ApiError ? error.problems : []} />
       <TryPanel attempt={attempt} />
       {failed && <Notice mood="warning">The camera cannot be seen now. Correct what is wrong and try again, or add it anyway: it is then watched, and shown as down until it works.</Notice>}
       {attempt.state === "done" && !current && <p class="soft small">You have changed something since: this is the result for {attempt.request?.url.replace(/^(\w+:\/\/)\*\*\*:\*\*\*@/, "$1")}.</p>}

@@ -67,7 +67,7 @@ function EditForm({ keys, camera, saved }: { keys: readonly SettingKey[]; camera
     <>
       <form class="card" noValidate onSubmit={save}>
         <p class="soft small">Its id is <code>{camera.id}</code> and stays: history and MQTT topics hang on it.</p>
-        <CameraFields form={form} keys={keys} isNew={false} problems={error instanceof ApiError ? error.problems : []} />
+        <CameraFields form={form} keys={keys} id={camera.id} problems={error instanceof ApiError ? error.problems : []} />
         <TryPanel attempt={attempt} />
         {error !== null && !(error instanceof ApiError && error.problems.length > 0) && <ErrorNotice error={error} />}
         <div class="actions bar">

@@ -9,11 +9,6 @@ import { childrenOf, otherProblems, problemsOf, problemText, type Tree } from ".
 import { useGuard } from "../forms/useGuard";
 import type { Problem, SettingKey } from "../types";
 
-/** What a saved change of these waits for. */
-const WAITS: Record<string, string> = {
-  web: "Address and certificate are in force when Pulsebox starts again; everything else here at once.",
-};
-
 export interface SettingsFormProps {
   title: string;
   /** Empty: the single settings at the top of the file. */
@@ -52,7 +47,6 @@ export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsF
       {group && group.kind === "section" && <p class="soft"><Rich text={group.about} /></p>}
       <Unplaced error={error} problems={otherProblems(problems, keys.filter((key) => key.path.startsWith(path)).map((key) => key.path))} />
       <Fields path={path} keys={keys} group={group} draft={draft} problems={problems} />
-      {WAITS[path] && <Notice>{WAITS[path]}</Notice>}
       <div class="actions bar">
         <Button look="main" type="submit" busy={saving} disabled={!draft.changed}>Save</Button>
         {draft.changed && <Button onClick={() => {

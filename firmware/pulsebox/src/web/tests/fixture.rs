@@ -191,7 +191,8 @@ impl Past for Remembered {
             from,
             to: Some(to),
         };
-        let evidence = KeptEvidence { answer: None, good_at: Some(from), bad_at: None };
+        let evidence =
+            KeptEvidence { answer: Some("RTSP/1.0 401 Unauthorized".into()), good_at: Some(from), bad_at: Some(from) };
         let incident = PastIncident { incident, evidence: Some(evidence) };
         async move { known(&camera).map(|()| vec![incident]) }.boxed()
     }

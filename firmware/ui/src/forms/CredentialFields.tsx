@@ -1,16 +1,8 @@
 // A camera's user name and password, apart from its URL. What the box has is kept until it is changed or removed.
 import { Button, Field } from "../components";
 import { Around } from "./Around";
+import { NO_CREDENTIALS, type Credentials } from "./credentials";
 import { PasswordField } from "./Secret";
-
-/** What is to become of them. */
-export type Credentials =
-  | { are: "typed"; username: string; password: string }
-  /** Those in the box's file, which it does not show. */
-  | { are: "kept" }
-  | { are: "removed" };
-
-export const NO_CREDENTIALS: Credentials = { are: "typed", username: "", password: "" };
 
 export function CredentialFields({ value, had, onChange }: {
   value: Credentials;
