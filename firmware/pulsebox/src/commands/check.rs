@@ -10,7 +10,7 @@ use pulsebox::camera::{CameraUrl, Goodbyes, OnRung, RungTime, Severity, Transpor
 use pulsebox::clock::Clock;
 use pulsebox::config::CameraConfig;
 use pulsebox::monitor::board::{Report, Thumbnail};
-use pulsebox::monitor::judge::{Judge, describe};
+use pulsebox::monitor::judge::{Judge, Judged, describe};
 use pulsebox::monitor::look::{GOODBYE, Want, look};
 use serde_json::json;
 
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let (report, thumbnail) = runtime.block_on(async {
+    let Judged { report, good: thumbnail, .. } = runtime.block_on(async {
         let goodbyes = Goodbyes::default();
         let want = Want { at: Clock::system().now(), thumbnail: args.picture.is_some(), on_rung };
         let look = look(&camera.target(), camera.timeout, want, &goodbyes).await;

@@ -328,6 +328,7 @@ fn incident(row: &Row<'_>) -> Result<Incident> {
         message: row.get(4)?,
         from: time(row.get(5)?),
         to: row.get::<_, Option<i64>>(6)?.map(time),
+        evidence: None,
     })
 }
 

@@ -152,6 +152,7 @@ pub(super) fn incident(camera: &str, from: Timestamp) -> Incident {
         message: "nothing listens on port 554".into(),
         from,
         to: None,
+        evidence: None,
     }
 }
 
@@ -166,6 +167,7 @@ pub(super) fn report(at: Timestamp, verdict: Verdict) -> Report {
         first_packet_ms: (verdict == Verdict::Ok).then_some(41.0),
         first_frame_ms: None,
         stream,
+        answer: None,
         decoded: true,
     }
 }

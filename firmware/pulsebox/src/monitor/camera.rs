@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{CameraStatus, Event, Incident, RECENT_KEPT, Recent, Report, Snapshot, State, Thumbnail};
-use super::judge::Judge;
+use super::judge::{Judge, Judged};
 use super::lanes::Lanes;
 use super::look::{GOODBYE, Look};
-use super::standing::{IncidentIds, Standing, Step};
+use super::standing::{IncidentIds, Seen, Standing, Step};
 use super::{Ask, Means};
 use crate::camera::{Fault, Goodbyes, Verdict};
 use crate::config::CameraConfig;
@@ -251,10 +251,11 @@ impl CameraTask {
             self.config.mark_changed();
         }
         self.name_blindness(&mut look);
-        let (report, thumbnail) = self.judge.report(look, &self.camera);
-        let step = self.standing.apply(&self.camera.id, &report, &self.camera.alarm);
-        if let Some(thumbnail) = thumbnail {
-            self.thumbnail = Some(Arc::new(thumbnail));
+        let Judged { report, good, bad } = self.judge.report(look, &self.camera);
+        let seen = Seen { good_before: self.thumbnail.clone(), bad: bad.map(Arc::new) };
+        let step = self.standing.apply(&self.camera.id, &report, &self.camera.alarm, seen);
+        if let Some(good) = good {
+            self.thumbnail = Some(Arc::new(good));
         }
         self.due = match self.standing.next_wait(&self.camera.alarm, self.camera.heartbeat) {
             Some(wait) => Instant::now() + wait,
@@ -266,11 +267,12 @@ impl CameraTask {
     }
 
     /// A new picture at each check while somebody looks, else once a minute; and at once when the camera
-    /// was not well at the last check.
+    /// was not well at the last check, or where one bad check is an incident and its picture the evidence.
     fn wants_thumbnail(&self, now: Timestamp) -> bool {
         let old = |thumbnail: &Arc<Thumbnail>| now.duration_since(thumbnail.at).unsigned_abs() >= THUMBNAIL_EVERY;
         let well = self.last.as_ref().is_some_and(|report| report.verdict == Verdict::Ok);
-        !well || self.thumbnail.as_ref().is_none_or(old) || self.means.board.is_looked_at()
+        let decides_alone = self.camera.alarm.failures <= 1;
+        !well || decides_alone || self.thumbnail.as_ref().is_none_or(old) || self.means.board.is_looked_at()
     }
 
     /// What looks like a dead camera may be a box without a network.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::board::{Incident, Report, State};
+use super::board::{Evidence, Incident, Report, State, Thumbnail};
 use crate::camera::{Severity, Verdict};
 use crate::config::Alarm;
 
@@ -55,6 +55,16 @@ struct FirstBad {
     at: Timestamp,
     verdict: Verdict,
     message: String,
+    evidence: Evidence,
+}
+
+/// The pictures about a check.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The last good one before it.
+    pub good_before: Option<Arc<Thumbnail>>,
+    /// Its own, where that shows what is wrong.
+    pub bad: Option<Arc<Thumbnail>>,
 }
 
 /// What a step changed.
@@ -84,7 +94,7 @@ impl Standing {
     }
 
     /// Takes in what a check says.
-    pub fn apply(&mut self, camera: &str, report: &Report, alarm: &Alarm) -> Step {
+    pub fn apply(&mut self, camera: &str, report: &Report, alarm: &Alarm, seen: Seen) -> Step {
         let verdict = report.verdict;
         self.refusals = if verdict == Verdict::Auth { self.refusals.saturating_add(1) } else { 0 };
         match verdict.severity() {
@@ -93,7 +103,7 @@ impl Standing {
                 self.go(camera, State::Up, report.at)
             }
             Severity::Warning => {
-                self.remember_first(self.warnings == 0, report);
+                self.remember_first(self.warnings == 0, report, seen);
                 (self.failures, self.warnings) = (0, self.warnings.saturating_add(1));
                 // A living picture ends `down` at once; a passing warning neither ends `up` nor hinders it.
                 let ends_down = matches!(self.state, State::Down | State::Degraded);
@@ -106,7 +116,7 @@ impl Standing {
                 }
             }
             Severity::Fault => {
-                self.remember_first(self.failures == 0, report);
+                self.remember_first(self.failures == 0, report, seen);
                 (self.failures, self.warnings) = (self.failures.saturating_add(1), 0);
                 // A password does not come right by asking again.
                 let enough = if verdict == Verdict::Auth { 1 } else { alarm.failures };
@@ -150,9 +160,18 @@ impl Standing {
         in_doubt.then(|| RECHECKS[(self.failures as usize - 1).min(RECHECKS.len() - 1)].min(heartbeat))
     }
 
-    fn remember_first(&mut self, first: bool, report: &Report) {
+    fn remember_first(&mut self, first: bool, report: &Report, seen: Seen) {
         if first || self.first_bad.is_none() {
-            self.first_bad = Some(FirstBad { at: report.at, verdict: report.verdict, message: report.message.clone() });
+            let Seen { good_before: good, bad } = seen;
+            let evidence = Evidence { answer: report.answer.clone(), good, bad };
+            let (at, verdict, message) = (report.at, report.verdict, report.message.clone());
+            self.first_bad = Some(FirstBad { at, verdict, message, evidence });
+        } else if let Some(FirstBad { evidence, verdict, .. }) = &mut self.first_bad
+            && *verdict == report.verdict
+        {
+            // The first check of a run may have made no picture: the next one's shows it as well.
+            evidence.bad = evidence.bad.take().or(seen.bad);
+            evidence.answer = evidence.answer.take().or_else(|| report.answer.clone());
         }
     }
 
@@ -181,6 +200,7 @@ impl Standing {
                 message: first.message.clone(),
                 from: at,
                 to: None,
+                evidence: (first.evidence != Evidence::default()).then(|| Arc::new(first.evidence.clone())),
             });
             self.incident = Some(incident.clone());
             step.opened = Some(incident);
@@ -190,7 +210,8 @@ impl Standing {
 
     fn close(&mut self, at: Timestamp) -> Option<Arc<Incident>> {
         let open = self.incident.take()?;
-        Some(Arc::new(Incident { to: Some(at.max(open.from)), ..(*open).clone() }))
+        // Its evidence was told as it opened.
+        Some(Arc::new(Incident { to: Some(at.max(open.from)), evidence: None, ..(*open).clone() }))
     }
 
     fn set(&mut self, to: State, at: Timestamp) -> Step {
@@ -221,13 +242,14 @@ mod tests {
             first_packet_ms: None,
             first_frame_ms: None,
             stream: Default::default(),
+            answer: None,
             decoded: true,
         }
     }
 
     fn play(standing: &mut Standing, verdicts: &[(i64, Verdict)]) -> Vec<Step> {
         let alarm = Alarm::default();
-        verdicts.iter().map(|(s, v)| standing.apply("cam", &report(*s, *v), &alarm)).collect()
+        verdicts.iter().map(|(s, v)| standing.apply("cam", &report(*s, *v), &alarm, Seen::default())).collect()
     }
 
     #[test]
@@ -250,7 +272,7 @@ mod tests {
         let heartbeat = Duration::from_secs(15);
         let mut waits = Vec::new();
         for second in 0..4 {
-            standing.apply("cam", &report(second, Verdict::NoMedia), &alarm);
+            standing.apply("cam", &report(second, Verdict::NoMedia), &alarm, Seen::default());
             waits.push(standing.next_wait(&alarm, heartbeat).map(|w| w.as_secs()));
         }
         assert_eq!(waits, [Some(1), Some(2), Some(4), None]);
@@ -263,12 +285,12 @@ mod tests {
         let alarm = Alarm::default();
         let mut waits = Vec::new();
         for n in 0..6 {
-            standing.apply("cam", &report(n * 60, Verdict::Auth), &alarm);
+            standing.apply("cam", &report(n * 60, Verdict::Auth), &alarm, Seen::default());
             waits.push(standing.next_wait(&alarm, Duration::from_secs(15)).unwrap().as_secs());
         }
         assert_eq!(standing.state, State::Down);
         assert_eq!(waits, [60, 120, 240, 480, 900, 900]);
-        standing.apply("cam", &report(999, Verdict::Ok), &alarm);
+        standing.apply("cam", &report(999, Verdict::Ok), &alarm, Seen::default());
         assert_eq!(standing.next_wait(&alarm, Duration::from_secs(15)), None);
     }
 
@@ -315,6 +337,7 @@ mod tests {
             message: String::new(),
             from: at(-500),
             to: None,
+            evidence: None,
         };
         let mut standing = Standing::unknown(at(0), Some(before.clone()), IncidentIds::default());
         let steps = play(&mut standing, &[(0, Verdict::Refused), (1, Verdict::Refused), (15, Verdict::Ok)]);
