@@ -12,6 +12,7 @@
 //! [`History::series`]), and keep checks that do not fit the memory while the disk is away.
 
 mod block;
+mod evidence;
 mod memory;
 mod past;
 mod query;
