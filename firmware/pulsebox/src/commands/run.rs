@@ -8,7 +8,7 @@ use std::time::Duration;
 use pulsebox::clock::{Clock, Trust};
 use pulsebox::config::{Config, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
-use pulsebox::host::{Interfaces, clock_trust, watch_network};
+use pulsebox::host::{Interfaces, clock_trust, watch_box, watch_network};
 use pulsebox::live::Live;
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
@@ -120,6 +120,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut watching = tokio::spawn(monitor.run(store.watch(), stop.clone()));
     rooms.spawn(web.serve_on(listener, stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));
+    rooms.spawn(watch_box(board.clone(), data.to_owned(), clock.clone(), stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
     rooms.spawn(follow_clock(history.clone(), clock.clone(), stop.clone()));
