@@ -26,7 +26,7 @@ use super::{fail, runtime};
 
 /// Everything must have ended this long after SIGTERM. The history's last write is the last to end.
 const STOP: Duration = Duration::from_millis(1800);
-/// Open incidents of before are read within this time, or not at all.
+/// What was known before is read within this time, or not at all.
 const RESUME: Duration = Duration::from_secs(10);
 /// The count of bytes written is looked up this often.
 const COUNT_WRITES: Duration = Duration::from_secs(60);
@@ -85,22 +85,22 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         let dir = Some(data.to_owned());
         tokio::task::spawn_blocking(move || History::open(dir, settings)).await.map_err(|e| e.to_string())?
     };
-    let open = match timeout(RESUME, history.open_incidents()).await {
-        Ok(Ok(open)) => open,
+    let before = match timeout(RESUME, history.before()).await {
+        Ok(Ok(before)) => before,
         Ok(Err(e)) => {
-            log::warn!("the incidents that were open before are not known: {e}");
-            Vec::new()
+            log::warn!("what was known before is not known now: {e}");
+            Before::default()
         }
         Err(_) => {
-            log::warn!("the incidents that were open before are not known: the disk did not answer in time");
-            Vec::new()
+            log::warn!("what was known before is not known now: the disk did not answer in time");
+            Before::default()
         }
     };
 
     let eye = Arc::new(RealEye::default());
     let means =
         Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(Interfaces::default()) };
-    let (monitor, orders) = Monitor::new(means, Before { open_incidents: open, ..Before::default() });
+    let (monitor, orders) = Monitor::new(means, before);
     let web = Web {
         board: board.clone(),
         past: Arc::new(history.clone()),

@@ -11,6 +11,7 @@
 //! What it cannot do: answer about uptime before `hours_days` ago (day roll-ups still stand then, see
 //! [`History::series`]), and keep checks that do not fit the memory while the disk is away.
 
+mod before;
 mod block;
 mod evidence;
 mod memory;
@@ -38,14 +39,15 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::memory::Memory;
-pub use self::query::{BUCKETS_MAX, LastState};
+pub use self::query::BUCKETS_MAX;
 use self::query::{Sources, Waiting};
 use self::store::Store;
 use self::timeline::Timeline;
 pub use self::usage::bytes_written;
 use crate::clock::{Clock, Trust};
 use crate::config::HistoryConfig;
-use crate::monitor::board::{Board, Event, Incident, State};
+use crate::monitor::Before;
+use crate::monitor::board::{Board, Event, Incident};
 use crate::monitor::past::{Bucket, CheckRow, Uptime};
 
 /// Time between two flushes: what a power cut may cost at most.
@@ -370,7 +372,7 @@ impl History {
         self.ask(move |s| s.incidents(camera.as_deref(), from.as_millisecond(), to.as_millisecond(), limit)).await
     }
 
-    /// The incidents without an end, oldest first: at the start, those to take up again.
+    /// The incidents without an end, oldest first.
     pub async fn open_incidents(&self) -> Result<Vec<Incident>, Error> {
         self.ask(Sources::open_incidents).await
     }
@@ -384,20 +386,9 @@ impl History {
         self.ask(move |s| s.knows(&camera)).await
     }
 
-    /// What each camera that is not removed last was, by id: at the start, what to begin from.
-    pub async fn last_states(&self) -> Result<Vec<LastState>, Error> {
-        let live: Vec<LastState> = {
-            let memory = lock(&self.0.memory);
-            let known = memory.states().filter_map(|(key, name, state)| {
-                let (number, since) = state?;
-                let state = *State::ALL.get(usize::from(number))?;
-                Some(LastState { camera: key.to_string(), name: name.into(), state, since: memory::time(since) })
-            });
-            known.collect()
-        };
-        let mut states = self.ask(Sources::last_states).await?;
-        states.extend(live.into_iter().map(|state| (state.camera.clone(), state)));
-        Ok(states.into_values().collect())
+    /// What was known when the box last ran, for the monitor to go on from.
+    pub async fn before(&self) -> Result<Before, Error> {
+        self.ask(Sources::before).await
     }
 
     /// A camera's time in each state over `[from, to)`, to the millisecond.

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Serialize;
 
 use super::block::{self, Packed};
 use super::evidence::{self, Proof, Still};
@@ -22,19 +21,6 @@ use crate::monitor::past::{Bucket, CheckRow, EvidencePicture, PastIncident, Stat
 
 /// Buckets a series may have.
 pub const BUCKETS_MAX: usize = 2_000;
-
-/// A camera as the history last knew it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LastState {
-    /// Its id.
-    pub camera: String,
-    /// Its name.
-    pub name: String,
-    /// What it was.
-    pub state: State,
-    /// Since when.
-    pub since: Timestamp,
-}
 
 /// What memory holds of what was asked: the overlay.
 #[derive(Debug, Default)]
@@ -193,26 +179,6 @@ impl Sources {
     /// Whether the file has ever heard of the camera.
     pub fn knows(&self, camera: &str) -> Result<bool> {
         Ok(self.number(camera)?.is_some())
-    }
-
-    pub fn last_states(&self) -> Result<BTreeMap<String, LastState>> {
-        let Some(db) = &self.db else { return Ok(BTreeMap::new()) };
-        let mut select = db.prepare(
-            "SELECT c.key, c.name, s.state, s.began FROM cameras AS c JOIN states AS s ON s.camera = c.id
-                 WHERE c.removed IS NULL AND s.began = (SELECT max(began) FROM states WHERE camera = c.id)",
-        )?;
-        let rows = select.query_map([], |row| {
-            let state = state_of(row.get(2)?);
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, state, time(row.get(3)?)))
-        })?;
-        let mut found = BTreeMap::new();
-        for row in rows {
-            let (camera, name, state, since) = row?;
-            if let Some(state) = state {
-                found.insert(camera.clone(), LastState { camera, name, state, since });
-            }
-        }
-        Ok(found)
     }
 
     /// Runs and states over `[from, to)`, file and memory together.

@@ -50,6 +50,14 @@ pub(super) struct CameraTask {
     is_paused: bool,
 }
 
+/// What is known of the camera from when the box last ran.
+#[derive(Default)]
+pub(super) struct Before {
+    pub incident: Option<Incident>,
+    pub state: Option<(State, Timestamp)>,
+    pub recent: Vec<Recent>,
+}
+
 enum Woken {
     Due,
     /// A pause may be over.
@@ -67,15 +75,17 @@ impl CameraTask {
         orders: mpsc::Receiver<Ask>,
         stop: CancellationToken,
         place: usize,
-        (resumed, ids): (Option<Incident>, IncidentIds),
+        (before, ids): (Before, IncidentIds),
     ) -> Self {
         let camera = config.borrow().clone();
         let now = Instant::now();
         let share = (place as f64 * SPREAD).fract();
         let phase = now + camera.heartbeat.mul_f64(share);
+        let mut newest = before.recent;
+        newest.drain(..newest.len().saturating_sub(RECENT_KEPT));
         let apart = START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
         Self {
-            standing: Standing::unknown(means.clock.now(), resumed, ids),
+            standing: Standing::unknown(means.clock.now(), before.incident, ids).after(before.state),
             phase,
             // Where there are too many to begin early, the last ones begin at their regular time.
             due: if apart < camera.heartbeat { now + apart } else { phase },
@@ -87,7 +97,7 @@ impl CameraTask {
             camera,
             judge: Judge::default(),
             last: None,
-            recent: VecDeque::with_capacity(RECENT_KEPT),
+            recent: newest.into(),
             thumbnail: None,
             is_paused: false,
         }
@@ -350,7 +360,7 @@ impl CameraTask {
             url: self.camera.url.to_string(),
             heartbeat_seconds: self.camera.heartbeat.as_secs(),
             state: self.standing.state,
-            since: self.standing.since,
+            since: self.standing.shown_since(),
             last: self.last.clone(),
             recent: self.recent.iter().copied().collect(),
             incident: self.standing.incident.clone(),

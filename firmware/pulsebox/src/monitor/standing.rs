@@ -35,8 +35,12 @@ impl IncidentIds {
 pub struct Standing {
     /// What it is.
     pub state: State,
-    /// Since when.
+    /// Since when this process knows it.
     pub since: Timestamp,
+    /// What it was when the box last ran and since when, until it is known what it is now.
+    before: Option<(State, Timestamp)>,
+    /// Since when it is that, where that reaches back before this process.
+    reaches_back: Option<Timestamp>,
     /// Faults in a row.
     pub failures: u32,
     /// Refused passwords in a row.
@@ -84,6 +88,8 @@ impl Standing {
         Self {
             state: State::Unknown,
             since: at,
+            before: None,
+            reaches_back: None,
             failures: 0,
             refusals: 0,
             warnings: 0,
@@ -91,6 +97,16 @@ impl Standing {
             incident: incident.map(Arc::new),
             ids,
         }
+    }
+
+    /// Knowing what the camera was when the box last ran, and since when.
+    pub fn after(self, before: Option<(State, Timestamp)>) -> Self {
+        Self { before, ..self }
+    }
+
+    /// Since when it is what it is, restarts of the box passed over where it is what it was before.
+    pub fn shown_since(&self) -> Timestamp {
+        self.reaches_back.map_or(self.since, |back| back.min(self.since))
     }
 
     /// Takes in what a check says.
@@ -220,6 +236,7 @@ impl Standing {
         }
         // `at` may lie before the present state began where a run of faults began in another state.
         self.since = at.max(self.since);
+        self.reaches_back = self.before.take().filter(|(state, _)| *state == to).map(|(_, since)| since);
         Step { from: Some(std::mem::replace(&mut self.state, to)), ..Step::default() }
     }
 }
@@ -250,6 +267,44 @@ mod tests {
     fn play(standing: &mut Standing, verdicts: &[(i64, Verdict)]) -> Vec<Step> {
         let alarm = Alarm::default();
         verdicts.iter().map(|(s, v)| standing.apply("cam", &report(*s, *v), &alarm, Seen::default())).collect()
+    }
+
+    #[test]
+    fn a_state_reaches_back_over_a_restart_where_the_camera_is_what_it_was() {
+        let known = |before| Standing::unknown(at(0), None, IncidentIds::default()).after(Some((before, at(-500))));
+        let mut standing = known(State::Up);
+        assert_eq!(standing.shown_since(), at(0), "nobody knows yet");
+        play(&mut standing, &[(5, Verdict::Ok)]);
+        assert_eq!((standing.shown_since(), standing.since), (at(-500), at(5)), "events keep the check's time");
+        play(&mut standing, &[(20, Verdict::Timeout), (21, Verdict::Timeout), (35, Verdict::Ok)]);
+        assert_eq!(standing.shown_since(), at(35), "once");
+        let mut standing = known(State::Down);
+        play(&mut standing, &[(5, Verdict::Ok)]);
+        assert_eq!(standing.shown_since(), at(5), "it came back while nobody looked");
+    }
+
+    #[test]
+    fn an_incident_shows_what_went_before_it_and_its_first_bad_answer() {
+        let picture = |name: &'static str| {
+            let jpeg = bytes::Bytes::from_static(name.as_bytes());
+            Some(Arc::new(Thumbnail { jpeg, at: at(0), width: 1, height: 1, etag: 0 }))
+        };
+        let mut standing = Standing::unknown(at(0), None, IncidentIds::default());
+        let alarm = Alarm::default();
+        let mut apply = |second, verdict, answer: Option<&str>, good, bad: Option<&'static str>| {
+            let report = Report { answer: answer.map(Arc::from), ..report(second, verdict) };
+            let seen = Seen { good_before: picture(good), bad: bad.and_then(picture) };
+            standing.apply("cam", &report, &alarm, seen).opened
+        };
+        apply(0, Verdict::Black, None, "before", None);
+        let opened = apply(1, Verdict::Black, None, "later", Some("bad")).unwrap();
+        let evidence = Evidence { answer: None, good: picture("before"), bad: picture("bad") };
+        assert_eq!(opened.evidence.as_deref(), Some(&evidence));
+        apply(2, Verdict::Ok, None, "now", None);
+        apply(3, Verdict::NotFound, Some("404"), "now", None);
+        let opened = apply(4, Verdict::Busy, Some("503"), "later", None).unwrap();
+        let evidence = Evidence { answer: Some("404".into()), good: picture("now"), bad: None };
+        assert_eq!(opened.evidence.as_deref(), Some(&evidence));
     }
 
     #[test]
