@@ -444,9 +444,7 @@ async fn an_incident_shows_the_last_good_picture_the_first_bad_one_and_what_the_
     let (black, black_config) = real("black", Mood::Healthy).await;
     let (gone, gone_config) = real("gone", Mood::NotFound).await;
     let (mut locked, config) = (Vec::new(), real("lock", Mood::Healthy).await.1);
-    for (id, protocol, codec) in
-        [("rtsp", Protocol::Rtsp, Codec::H264), ("http", Protocol::HttpMjpeg, Codec::Mjpeg)]
-    {
+    for (id, protocol, codec) in [("rtsp", Protocol::Rtsp, Codec::H264), ("http", Protocol::HttpMjpeg, Codec::Mjpeg)] {
         let options = Options { protocol, codec, mood: Mood::WrongPassword, auth: Auth::Digest, ..Options::default() };
         let camera = Camera::start(options).await.unwrap();
         let url = camera.url_without_credentials().replace("://", "://gatekeeper:s3cret-word@");
@@ -460,7 +458,8 @@ async fn an_incident_shows_the_last_good_picture_the_first_bad_one_and_what_the_
         let down = watch.until_state(id, State::Down).await;
         let incident = down.incident.clone().unwrap();
         let answer = incident.evidence.clone().unwrap().answer.clone().unwrap();
-        let challenge = answer.lines().find(|line| line.to_lowercase().starts_with("www-authenticate: digest")).unwrap();
+        let challenge =
+            answer.lines().find(|line| line.to_lowercase().starts_with("www-authenticate: digest")).unwrap();
         assert!(answer.lines().next().unwrap().contains("401 Unauthorized"), "{answer}");
         assert!(challenge.contains("nonce=\"***\"") && challenge.contains("realm=\"***\""), "{answer}");
         for secret in ["gatekeeper", "s3cret"] {
