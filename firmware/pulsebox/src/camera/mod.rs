@@ -10,6 +10,7 @@ mod gate;
 mod http;
 mod multipart;
 mod rtsp;
+pub mod sessions;
 pub mod url;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 pub use fault::{Fault, LADDER, Rung, Severity, Verdict};
+pub use sessions::{Sessions, StreamKind};
 pub use url::CameraUrl;
 
 /// How the pictures are coded.

@@ -144,6 +144,15 @@ impl CameraUrl {
         self.credentials.as_ref()
     }
 
+    /// This URL, with `other`'s credentials where it has none of its own and names the same host.
+    #[must_use]
+    pub fn with_credentials_of(mut self, other: &Self) -> Self {
+        if self.credentials.is_none() && self.host().eq_ignore_ascii_case(other.host()) {
+            self.credentials.clone_from(&other.credentials);
+        }
+        self
+    }
+
     /// The device node of a local camera.
     pub fn device(&self) -> Option<PathBuf> {
         (self.scheme == Scheme::V4l2)

@@ -11,7 +11,7 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
 use super::id;
-use super::keys::{Absent, Key, Kind, Section};
+use super::keys::{Absent, Entry, Key, Kind, Section};
 use super::mask;
 use super::problem::{Place, Problem, REPORTED};
 use super::words::{lower_first, nearest, quotable, quoted_number};
@@ -32,6 +32,7 @@ pub(super) enum Typed {
     Moment(Moment),
     Map(Fields),
     List(Vec<Fields>),
+    Texts(Vec<String>),
     /// Written, and no good.
     Refused,
 }
@@ -101,6 +102,13 @@ impl Fields {
     pub fn list(&self, key: &str) -> &[Fields] {
         match self.find(key) {
             Some(Typed::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    pub fn texts(&self, key: &str) -> &[String] {
+        match self.find(key) {
+            Some(Typed::Texts(items)) => items,
             _ => &[],
         }
     }
@@ -267,6 +275,7 @@ fn typed(key: &'static Key, node: &Node, at: Place, problems: &mut Vec<Problem>)
     match key.kind {
         Kind::Map(section) => Some(Typed::Map(fields(node, section, problems))),
         Kind::List(section, max) => list(key, node, section, max, problems).map(Typed::List),
+        Kind::Texts(entry, max) => texts(key, node, entry, max, problems).map(Typed::Texts),
         _ => scalar(key, node).map_err(|(what, advice)| problems.push(Problem::new(at, what, advice))).ok(),
     }
 }
@@ -278,6 +287,12 @@ fn list(
     max: usize,
     problems: &mut Vec<Problem>,
 ) -> Option<Vec<Fields>> {
+    let items = items(key, node, max, problems)?;
+    Some(items.iter().map(|item| fields(item, section, problems)).collect())
+}
+
+/// A list's entries, `max` at most.
+fn items<'a>(key: &Key, node: &'a Node, max: usize, problems: &mut Vec<Problem>) -> Option<&'a [Rc<Node>]> {
     let Value::List { items, .. } = &node.value else {
         let what = format!("`{}` is a list, and this is {}", key.name, a_kind_of(node));
         problems.push(Problem::new(node.start, what, "start each entry with `- ` on a line of its own"));
@@ -287,7 +302,44 @@ fn list(
         let what = format!("`{}` has {} entries; at most {max} are read", key.name, items.len());
         problems.push(Problem::new(one.start, what, "remove some, or use a second box"));
     }
-    Some(items.iter().take(max).map(|item: &Rc<Node>| fields(item, section, problems)).collect())
+    Some(&items[..items.len().min(max)])
+}
+
+fn texts(key: &Key, node: &Node, entry: Entry, max: usize, problems: &mut Vec<Problem>) -> Option<Vec<String>> {
+    let mut read = Vec::new();
+    for item in items(key, node, max, problems)? {
+        let text = item.text().unwrap_or_default();
+        let checked = match entry {
+            Entry::HostName => host_name(text),
+            Entry::Origin => origin(text),
+        };
+        match checked {
+            Ok(text) => read.push(text),
+            Err((what, advice)) => problems.push(Problem::new(item.start, what, advice)),
+        }
+    }
+    Some(read)
+}
+
+/// In lower case.
+fn host_name(text: &str) -> Result<String, Refused> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if text.is_empty() || text.len() > 253 || !text.chars().all(good) {
+        return refuse("this is no host name", "write a name such as cameras.example.org, without scheme and port");
+    }
+    Ok(text.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// As a browser writes it.
+fn origin(text: &str) -> Result<String, Refused> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let bare = |url: &url::Url| {
+        url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.password().is_none()
+    };
+    match url {
+        Some(url) if bare(&url) && url.fragment().is_none() => Ok(url.origin().ascii_serialization()),
+        _ => refuse("this is no origin", "write scheme, host and port alone, for instance https://dash.example.org"),
+    }
 }
 
 /// What is wrong, and what to do.
@@ -333,7 +385,9 @@ fn scalar(key: &Key, node: &Node) -> Result<Typed, Refused> {
         Kind::Address => address(name, text).map(Typed::Address),
         Kind::Hours => hours(name, text),
         Kind::Time => moment(name, text).map(Typed::Moment),
-        Kind::Map(_) | Kind::List(..) => refuse(format!("`{name}` is a group"), "write its keys below it"),
+        Kind::Map(_) | Kind::List(..) | Kind::Texts(..) => {
+            refuse(format!("`{name}` is a group"), "write its keys below it")
+        }
     }
 }
 

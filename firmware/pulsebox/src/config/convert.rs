@@ -59,7 +59,7 @@ fn file(fields: &Fields, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning
         removed,
         mqtt: mqtt(fields.map("mqtt"), problems),
         leds: leds(fields.map("leds")),
-        web: Web { listen: fields.map("web").address("listen").unwrap_or(Web::default().listen) },
+        web: web(fields.map("web"), problems),
         history: history(fields.map("history")),
         mediamtx: mediamtx(fields.list("mediamtx"), problems),
     };
@@ -159,6 +159,7 @@ fn camera(
     CameraConfig {
         id,
         name,
+        sub_url: fields.camera("sub_url").map(|sub| sub.with_credentials_of(&url)),
         url,
         transport: match fields.text("transport").as_deref() {
             Some("udp") => Transport::Udp,
@@ -306,6 +307,39 @@ fn lines(fields: &Fields, problems: &mut Vec<Problem>) {
                 problems.push(Problem::new(place, what, "choose another GPIO line"));
             }
             None => used.push((line, place)),
+        }
+    }
+}
+
+fn web(fields: &Fields, problems: &mut Vec<Problem>) -> Web {
+    let default = Web::default();
+    Web {
+        listen: fields.address("listen").unwrap_or(default.listen),
+        hosts: fields.texts("hosts").to_vec(),
+        cors_origins: fields.texts("cors_origins").to_vec(),
+        tls: tls(fields.map("tls"), problems),
+        session_days: fields.u64("session_days").map_or(default.session_days, whole),
+        event_streams: fields.u64("event_streams").map_or(default.event_streams, whole),
+        sockets: fields.u64("sockets").map_or(default.sockets, whole),
+        mjpeg_streams: fields.u64("mjpeg_streams").map_or(default.mjpeg_streams, whole),
+    }
+}
+
+fn tls(fields: &Fields, problems: &mut Vec<Problem>) -> Option<WebTls> {
+    let self_made = fields.bool("self_made").unwrap_or(false);
+    match (fields.text("certificate"), fields.text("key")) {
+        (None, None) => self_made.then_some(WebTls::SelfMade),
+        (Some(_), Some(_)) if self_made => {
+            let what = "a certificate is given, and one shall be made as well";
+            problems.push(Problem::new(fields.place("self_made"), what, "remove one of the two"));
+            None
+        }
+        (Some(certificate), Some(key)) => Some(WebTls::Files { certificate: certificate.into(), key: key.into() }),
+        (certificate, _) => {
+            let (there, missing) = if certificate.is_some() { ("certificate", "key") } else { ("key", "certificate") };
+            let what = format!("`{there}` is given without `{missing}`");
+            problems.push(Problem::new(fields.place(there), what, format!("add `{missing}: FILE`")));
+            None
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::camera::{CameraUrl, url};
 
 /// What stands for a secret.
 const MASK: &str = "***";
+/// A stream's keys with a camera's URL.
+const STREAM_URLS: [&str; 2] = ["url", "sub_url"];
 
 /// Whether a password is the mask.
 pub(super) fn is_masked(text: &str) -> bool {
@@ -83,9 +85,9 @@ fn sounds_secret(key: &str) -> bool {
     ["pass", "pasw", "pwd", "pssw", "secret", "token"].iter().any(|part| key.contains(part))
 }
 
-/// Known keys but `url` hold none; a name may be `cam@home`.
+/// Known keys but these hold none; a name may be `cam@home`.
 fn may_hold_a_url(key: &str) -> bool {
-    key == "url" || super::keys::SECTIONS.iter().all(|section| section.key(key).is_none())
+    key == "url" || STREAM_URLS.contains(&key) || super::keys::SECTIONS.iter().all(|section| section.key(key).is_none())
 }
 
 /// Replaces spans of characters, given in any order, by other text.
@@ -196,8 +198,8 @@ fn masked_lines(text: &str) -> String {
 /// What the text in force keeps secret.
 #[derive(Default)]
 struct Kept {
-    /// By id of the stream.
-    streams: HashMap<String, String>,
+    /// By id of the stream and key.
+    streams: HashMap<(String, &'static str), String>,
     /// By name of the server.
     servers: HashMap<String, String>,
     mqtt_password: Option<String>,
@@ -207,8 +209,8 @@ impl Kept {
     fn of(text: &str) -> Self {
         let Ok(Some(root)) = yaml::parse(split_bom(text).1) else { return Self::default() };
         let mut kept = Self::default();
-        for (id, _, url) in streams(&root) {
-            kept.streams.insert(id, url.text().unwrap_or_default().to_owned());
+        for (id, key, url) in streams(&root) {
+            kept.streams.insert((id, key), url.text().unwrap_or_default().to_owned());
         }
         for (name, url) in servers(&root) {
             kept.servers.insert(name, url.text().unwrap_or_default().to_owned());
@@ -218,15 +220,19 @@ impl Kept {
     }
 
     /// The old URL of a stream, by its id; of a renamed one, by everything else in its URL.
-    fn stream(&self, id: &str, url: &str) -> Option<&String> {
-        self.streams.get(id).or_else(|| self.streams.values().find(|old| masked_url(old) == url))
+    fn stream(&self, id: String, key: &'static str, url: &str) -> Option<&String> {
+        self.streams.get(&(id, key)).or_else(|| self.streams.values().find(|old| masked_url(old) == url))
     }
 }
 
-fn streams(root: &Rc<Node>) -> Vec<(String, Rc<Node>, Rc<Node>)> {
+/// The URLs of all streams, with the stream's id and their key.
+fn streams(root: &Rc<Node>) -> Vec<(String, &'static str, Rc<Node>)> {
     let items = root.get("streams").map_or(&[][..], |streams| streams.items());
     let with_id = convert::stream_ids(root).into_iter().zip(items);
-    with_id.filter_map(|(id, item)| Some((id, item.clone(), item.get("url")?.clone()))).collect()
+    let urls = |(id, item): (String, &Rc<Node>)| {
+        STREAM_URLS.map(|key| item.get(key).map(|url| (id.clone(), key, url.clone()))).into_iter().flatten()
+    };
+    with_id.flat_map(urls).collect()
 }
 
 fn servers(root: &Rc<Node>) -> Vec<(String, Rc<Node>)> {
@@ -250,8 +256,8 @@ pub(super) fn restored(new: &str, old: &str) -> String {
         let mut put = |node: &Node, secret: Option<String>| {
             spans.extend(secret.map(|secret| (node.from, node.to, quoted(&secret))));
         };
-        for (id, _, url) in streams(&root) {
-            put(&url, url.text().and_then(|text| with_old_secrets(text, kept.stream(&id, text)?)));
+        for (id, key, url) in streams(&root) {
+            put(&url, url.text().and_then(|text| with_old_secrets(text, kept.stream(id, key, text)?)));
         }
         for (name, url) in servers(&root) {
             put(&url, url.text().and_then(|text| with_old_secrets(text, kept.servers.get(&name)?)));
@@ -325,6 +331,7 @@ streams:
   # - { name: Old, url: rtsp://u:geheim@10.0.0.9/ }
   - name: Gate   # by the road
     url: rtsp://admin:geheim@10.0.0.5:554/live
+    sub_url: rtsp://admin:geheim@10.0.0.5:554/live2
   - { name: Yard, url: 'http://10.0.0.6/cgi?user=admin&pwd=geheim&ch=1' }
   - { name: Bare, url: http://10.0.0.7/cam@home/live }
 mqtt:

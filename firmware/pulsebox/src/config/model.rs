@@ -1,11 +1,12 @@
 //! What `pulsebox.yaml` says, with every default. Units are in the names.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::camera::{CameraUrl, Codec, Target, Transport};
+use crate::camera::{CameraUrl, Codec, StreamKind, Target, Transport};
 
 /// A whole configuration, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub struct CameraConfig {
     pub name: String,
     /// Where it is, with credentials.
     pub url: CameraUrl,
+    /// A smaller stream of the same camera, with credentials; only for viewers.
+    pub sub_url: Option<CameraUrl>,
     /// RTSP over TCP or UDP. Default TCP.
     pub transport: Transport,
     /// Take any TLS certificate. Default false.
@@ -68,6 +71,7 @@ impl CameraConfig {
             id: id.to_owned(),
             name: id.to_owned(),
             url,
+            sub_url: None,
             transport: Transport::Tcp,
             tls_insecure: false,
             heartbeat: Duration::from_secs(15),
@@ -87,7 +91,19 @@ impl CameraConfig {
 
     /// What the camera room needs to open it.
     pub fn target(&self) -> Target {
-        Target { url: self.url.clone(), transport: self.transport, tls_insecure: self.tls_insecure }
+        self.at(&self.url)
+    }
+
+    /// The same of one of its streams; none where it has no such stream.
+    pub fn stream(&self, kind: StreamKind) -> Option<Target> {
+        match kind {
+            StreamKind::Main => Some(self.target()),
+            StreamKind::Sub => self.sub_url.as_ref().map(|url| self.at(url)),
+        }
+    }
+
+    fn at(&self, url: &CameraUrl) -> Target {
+        Target { url: url.clone(), transport: self.transport, tls_insecure: self.tls_insecure }
     }
 }
 
@@ -228,14 +244,50 @@ pub struct Leds {
 /// `web:`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Web {
-    /// Address and port. Default 127.0.0.1:8080. Until sign-in exists the page is bound to loopback
-    /// whatever address stands here, and says so in the log.
+    /// Address and port. Default 0.0.0.0:8080.
     pub listen: SocketAddr,
+    /// Names of the box beside those that nobody else can own; lower case, without port.
+    pub hosts: Vec<String>,
+    /// Origins whose scripts may ask with a token, as browsers write them: `https://dash.example.org`.
+    pub cors_origins: Vec<String>,
+    /// HTTPS; none: plain HTTP.
+    pub tls: Option<WebTls>,
+    /// Days that a session lasts without a visit, 1 to 365. Default 30.
+    pub session_days: u32,
+    /// Event streams at once, 1 to 500. Default 50.
+    pub event_streams: usize,
+    /// WebSockets at once, 1 to 500. Default 50.
+    pub sockets: usize,
+    /// MJPEG viewers at once, 1 to 100. Default 10.
+    pub mjpeg_streams: usize,
+}
+
+/// `web: tls:`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WebTls {
+    /// A certificate that the box makes.
+    SelfMade,
+    /// One from files.
+    Files {
+        /// PEM, the box's own first.
+        certificate: PathBuf,
+        /// PEM.
+        key: PathBuf,
+    },
 }
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            hosts: Vec::new(),
+            cors_origins: Vec::new(),
+            tls: None,
+            session_days: 30,
+            event_streams: 50,
+            sockets: 50,
+            mjpeg_streams: 10,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// The NAL units between start codes, without start codes and trailing zeros. Bytes before the first
 /// start code are left out. Nothing is copied.
-pub(super) fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut at = next_start(stream, 0).map(|(_, after)| after);
     std::iter::from_fn(move || {
         let begin = at?;

@@ -51,22 +51,29 @@ fn parameter_set(data: &[u8]) -> Result<SequenceParameters, Fault> {
 
 /// What of a sequence parameter set is told (7.3.2.2.1). Read here: the parser that was tried
 /// (scuffle-h265 0.2) overflows on damaged sets.
-struct SequenceParameters {
+pub(crate) struct SequenceParameters {
     profile_idc: u8,
     /// Thirty times the level (A.4.1).
     level_idc: u8,
-    chroma_format: u32,
+    pub chroma_format: u32,
+    /// Bits a sample of luma and chroma; 8 where the set ends before.
+    pub bit_depths: (u32, u32),
+    /// `sps_max_sub_layers_minus1`.
+    pub sub_layers: u8,
+    pub is_temporal_id_nested: bool,
     /// Samples, before cropping.
     coded: (u32, u32),
     /// Left, right, top, bottom, chroma samples.
     crop: [u32; 4],
 }
 
-fn sequence_parameters(unit: &[u8]) -> Option<SequenceParameters> {
+/// Reads one sequence parameter set, NAL unit header included.
+pub(crate) fn sequence_parameters(unit: &[u8]) -> Option<SequenceParameters> {
     let mut bits = BitReader::new(ByteReader::without_skip(unit.get(HEADER..)?));
     bits.skip(4, "sps_video_parameter_set_id").ok()?;
     let sub_layers = bits.read::<u8>(3, "sps_max_sub_layers_minus1").ok()?;
-    bits.skip(1 + 2 + 1, "sps_temporal_id_nesting_flag, general_profile_space, general_tier_flag").ok()?;
+    let is_temporal_id_nested = bits.read_bool("sps_temporal_id_nesting_flag").ok()?;
+    bits.skip(2 + 1, "general_profile_space, general_tier_flag").ok()?;
     let profile_idc = bits.read::<u8>(5, "general_profile_idc").ok()?;
     bits.skip(32 + 4 + 43 + 1, "compatibility and constraint flags").ok()?;
     let level_idc = bits.read::<u8>(8, "general_level_idc").ok()?;
@@ -83,7 +90,18 @@ fn sequence_parameters(unit: &[u8]) -> Option<SequenceParameters> {
             *side = bits.read_ue("conf_win_offset").ok()?;
         }
     }
-    Some(SequenceParameters { profile_idc, level_idc, chroma_format, coded, crop })
+    let mut bit_depth = || bits.read_ue("bit_depth_minus8").ok().filter(|&more| more <= 8).map_or(8, |more| 8 + more);
+    let bit_depths = (bit_depth(), bit_depth());
+    Some(SequenceParameters {
+        profile_idc,
+        level_idc,
+        chroma_format,
+        bit_depths,
+        sub_layers,
+        is_temporal_id_nested,
+        coded,
+        crop,
+    })
 }
 
 /// The profiles and levels of the sub-layers below the highest (7.3.3).
@@ -104,7 +122,7 @@ fn skip_sub_layers(bits: &mut impl BitRead, sub_layers: u8) -> Option<()> {
 
 impl SequenceParameters {
     /// Pixels after cropping; none where nothing is left.
-    fn size(&self) -> Option<(u32, u32)> {
+    pub fn size(&self) -> Option<(u32, u32)> {
         // SubWidthC and SubHeightC, table 6-1.
         let (across, down) = match self.chroma_format {
             1 => (2, 2),

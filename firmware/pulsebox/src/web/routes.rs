@@ -20,7 +20,7 @@ use super::error::ApiError;
 use super::params::Params;
 use super::past::{Bucket, PastError, Uptime};
 use super::view::{self, CameraView, Health};
-use super::{Shared, access, feed, guard, live, page, picture};
+use super::{Shared, access, feed, guard, live, page, picture, video};
 use crate::camera::LADDER;
 use crate::monitor::board;
 use crate::monitor::pulse::standstill;
@@ -73,7 +73,7 @@ pub(super) const ROUTES: [Route; 9] = [
 
 /// All routes, behind the guard.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let documented = OpenApiRouter::new().merge(access::routes()).merge(live::routes());
+    let documented = OpenApiRouter::new().merge(access::routes()).merge(live::routes()).merge(video::routes());
     let (mut router, _document) = documented.split_for_parts();
     for route in ROUTES {
         router = router.route(route.path, (route.handler)());
@@ -87,6 +87,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         router = router.route(&format!("/favicon-{}.svg", state.name()), icon);
     }
     router
+        .method_not_allowed_fallback(async || {
+            let what = "this address takes other methods";
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, what, "`Allow` says which; docs/api.md says what for.")
+        })
         .fallback(async || ApiError::not_found("there is nothing at this address", "docs/api.md lists what there is."))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .with_state(shared)
@@ -109,7 +113,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 async fn health(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let snapshot = shared.board.now().clone();
-    let health = Health::new(&snapshot.host, standstill(&snapshot, shared.clock.now()));
+    let standstill = standstill(&snapshot, shared.clock.now());
+    let health = Health::new(&snapshot.host, standstill, shared.access.fault());
     let code = if health.status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok((code, Json(health)).into_response())
 }

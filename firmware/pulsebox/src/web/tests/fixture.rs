@@ -25,7 +25,7 @@ use crate::monitor::past::{
     Uptime, Uptimes,
 };
 use crate::monitor::{Before, Means, Monitor};
-use crate::web::{Access, Web, bind};
+use crate::web::{Access, Scope, Web, bind};
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -226,11 +226,15 @@ pub struct Server {
     /// Where its `pulsebox.yaml` lies.
     #[allow(dead_code)] // kept so that the folder stays
     pub folder: tempfile::TempDir,
+    /// Who may do what.
+    pub access: Access,
+    /// What every call but a stranger's brings: a token that may do everything.
+    pub token: String,
 }
 
 /// Serves `board` on a free port.
 pub async fn serve(board: &Board) -> Server {
-    let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let stop = CancellationToken::new();
     let folder = tempfile::tempdir().unwrap();
@@ -244,10 +248,12 @@ pub async fn serve(board: &Board) -> Server {
         link: Arc::new(Interfaces::default()),
     };
     let (_, orders) = Monitor::new(means, Before::default());
+    let access = Access::open(None, clock.clone());
+    let token = access.make_token("test", Scope::Admin).await.unwrap().token;
     let web = Web {
         board: board.clone(),
         past: Arc::new(Remembered),
-        access: Access::open(None, clock.clone()),
+        access: access.clone(),
         clock,
         orders,
         config: Arc::new(Store::load(&file).unwrap()),
@@ -255,7 +261,7 @@ pub async fn serve(board: &Board) -> Server {
         hosts: vec!["cameras.example.org".into()],
     };
     let task = AbortOnDropHandle::new(tokio::spawn(web.serve_on(listener, stop.clone())));
-    Server { port, stop, task, folder }
+    Server { port, stop, task, folder, access, token }
 }
 
 /// An answer, read whole.
@@ -284,11 +290,23 @@ impl Server {
         TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
     }
 
-    /// Sends `head` (request line and headers, `\n` for line ends) and reads the answer to its end.
+    /// Sends `head` (request line and headers, `\n` for line ends) with the token and reads the answer to its end.
     pub async fn send(&self, head: &str) -> Answer {
+        self.send_as_stranger(&format!("{}\nAuthorization: Bearer {}", head.trim(), self.token)).await
+    }
+
+    /// The same without the token.
+    pub async fn send_as_stranger(&self, head: &str) -> Answer {
+        self.send_with_body(head, b"").await
+    }
+
+    /// The same with a body, whose length the head has told.
+    pub async fn send_with_body(&self, head: &str, body: &[u8]) -> Answer {
         timeout(PATIENCE, async {
             let mut stream = self.connect().await;
-            stream.write_all(format!("{}\r\n\r\n", head.trim().replace('\n', "\r\n")).as_bytes()).await.unwrap();
+            let mut all = format!("{}\r\n\r\n", head.trim().replace('\n', "\r\n")).into_bytes();
+            all.extend(body);
+            stream.write_all(&all).await.unwrap();
             let mut all = Vec::new();
             stream.read_to_end(&mut all).await.unwrap();
             split(&all)
@@ -309,7 +327,8 @@ impl Server {
     /// Opens an event stream and reads its head.
     pub async fn listen(&self, path: &str, headers: &str) -> Listener {
         let mut stream = self.connect().await;
-        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        let token = format!("Authorization: Bearer {}", self.token);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut listener = Listener { lines: BufReader::new(stream), head: String::new() };
         while !listener.head.ends_with("\r\n\r\n") {

@@ -1,0 +1,89 @@
+//! One viewer's stream in the parts that a browser plays.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Ending;
+use super::fmp4::{self, Track};
+use crate::camera::Fault;
+use crate::camera::sessions::{Item, LiveFrame, Viewer};
+
+/// What comes next.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// How to play what follows: at the start, and again where codec, size or parameters change.
+    Track(Arc<Track>),
+    /// One frame: a segment, or a JPEG. The first behind a track is a key frame.
+    Media(Bytes),
+    /// The viewer was too slow: so many frames are left out.
+    Skipped(u64),
+}
+
+/// What is made of a frame once for all viewers.
+struct Packed {
+    /// Of key frames.
+    track: Option<Arc<Track>>,
+    media: Bytes,
+}
+
+fn pack(live: &LiveFrame) -> Result<Packed, Fault> {
+    let track = live.frame.key.then(|| Track::of(&live.frame).map(Arc::new)).transpose()?;
+    Ok(Packed { track, media: fmp4::segment(live)? })
+}
+
+/// Somebody who watches. Dropping it leaves.
+#[derive(Debug)]
+pub struct Watching {
+    viewer: Viewer,
+    track: Option<Arc<Track>>,
+    ready: VecDeque<Part>,
+}
+
+impl Watching {
+    pub(super) fn new(viewer: Viewer) -> Self {
+        Self { viewer, track: None, ready: VecDeque::with_capacity(2) }
+    }
+
+    /// The next part, in order: first a track. Safe to cancel.
+    ///
+    /// # Errors
+    /// As [`Viewer::next`]; and where the key frame that it should begin with cannot be read.
+    pub async fn next(&mut self) -> Result<Part, Ending> {
+        loop {
+            if let Some(part) = self.ready.pop_front() {
+                return Ok(part);
+            }
+            match self.viewer.next().await? {
+                Item::Skipped(frames) => return Ok(Part::Skipped(frames)),
+                Item::Frame(live) => self.take(&live)?,
+            }
+        }
+    }
+
+    /// Frames a second over the frames in hand; none before there are two.
+    pub fn fps(&self) -> Option<f32> {
+        self.viewer.fps()
+    }
+
+    fn take(&mut self, live: &LiveFrame) -> Result<(), Ending> {
+        let packed = live.once(|| pack(live));
+        let packed = match packed.as_deref() {
+            Some(Ok(packed)) => packed,
+            // Damage on the way: a player gets over one frame that is missing, not over a start that is.
+            Some(Err(fault)) if self.track.is_none() => {
+                return Err(Ending::Broken { fault: fault.clone(), opened: false });
+            }
+            _ => return Ok(()),
+        };
+        if let Some(track) = &packed.track
+            && self.track.as_ref() != Some(track)
+        {
+            self.track = Some(track.clone());
+            self.ready.push_back(Part::Track(track.clone()));
+        }
+        self.ready.push_back(Part::Media(packed.media.clone()));
+        Ok(())
+    }
+}
