@@ -202,7 +202,7 @@ pub(super) async fn all_incidents(history: &History) -> BTreeMap<i64, Incident> 
     all.into_iter().map(|incident| (incident.id, incident)).collect()
 }
 
-pub(super) async fn all_checks(history: &History, camera: &str) -> Vec<super::CheckRow> {
+pub(super) async fn all_checks(history: &History, camera: &str) -> Vec<crate::monitor::past::CheckRow> {
     let (from, to) = ever();
     history.checks(camera, from, to, 100_000).await.unwrap()
 }
