@@ -57,7 +57,7 @@ pub async fn checks(
                 .await;
         longest = longest.max(started.elapsed());
         goodbyes.wait(GOODBYE).await;
-        last = Some(judge.report(looked, &config).0);
+        last = Some(judge.report(looked, &config).report);
     }
     (last.unwrap(), longest)
 }
