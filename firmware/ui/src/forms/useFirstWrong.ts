@@ -3,7 +3,7 @@ import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 /** Gives the form's ref. `error` is what the box said; each new one moves the focus once. */
-export function useFirstWrong(error: unknown): RefObject<HTMLFormElement> {
+export function useFirstWrong(error: unknown): RefObject<HTMLFormElement | null> {
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
     if (error === null) return;
