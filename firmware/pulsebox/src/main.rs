@@ -28,6 +28,12 @@ enum Command {
     },
     /// Look at one camera once and say how it is
     Check(commands::check::Args),
+    /// Forget the page's password: whoever opens the page next sets a new one
+    Password {
+        /// Where `pulsebox run` keeps its data
+        #[arg(long, value_name = "DIR", default_value = "pulsebox-data")]
+        data: PathBuf,
+    },
     /// Work on a configuration
     Config {
         #[command(subcommand)]
@@ -50,6 +56,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run { config, data } => commands::run::run(&config, &data),
         Command::Check(args) => commands::check::run(&args),
+        Command::Password { data } => commands::password::forget(&data),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
     }
 }

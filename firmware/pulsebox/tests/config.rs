@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pulsebox::config::edit::{Change, set_keys};
 use pulsebox::config::{self, Config, ReadError, Store, WriteError};
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +94,40 @@ fn ids_that_are_made_give_way_to_ids_that_are_given() {
     let text = ["streams:\n".into(), stream("Gate!", ""), stream("Gate", ""), stream("Yard", ", id: gate")].concat();
     let ids: Vec<String> = config::parse(&text).unwrap().0.cameras.into_iter().map(|c| c.id).collect();
     assert_eq!(ids, ["gate-2", "gate-3", "gate"]);
+}
+
+#[test]
+fn a_removed_camera_is_not_watched_and_keeps_its_id() {
+    let text = "leds: { green: 5 }\nstreams:\n  - { name: Gate, url: 'rtsp://10.0.0.1/', removed: true, led: 5 }\n  - { name: Gate, url: 'rtsp://10.0.0.2/' }\n";
+    let (config, warnings) = config::parse(text).unwrap();
+    let ids = |cameras: &[config::CameraConfig]| cameras.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+    assert_eq!((ids(&config.cameras), ids(&config.removed)), (vec!["gate-2".into()], vec!["gate".into()]));
+    assert_eq!(warnings, [], "neither its name nor its LED is in anybody's way");
+}
+
+#[test]
+fn a_pause_ends_at_its_moment_or_at_that_time_of_day_in_the_files_zone() {
+    for (written, ends) in [
+        ("2026-11-23T08:00:00Z", "2026-11-23T08:00:00Z"),
+        ("2026-11-23T08:00:00+05:30", "2026-11-23T02:30:00Z"),
+        ("2026-11-23 08:00", "2026-11-23T07:00:00Z"),
+        ("2026-07-01T08:00:00", "2026-07-01T06:00:00Z"),
+        ("2026-11-23", "2026-11-22T23:00:00Z"),
+    ] {
+        let text =
+            format!("streams: [{{ name: A, url: 'rtsp://h/', paused_until: '{written}' }}]\ntimezone: Europe/Berlin\n");
+        let camera = config::parse(&text).unwrap().0.cameras.remove(0);
+        let ends: jiff::Timestamp = ends.parse().unwrap();
+        assert_eq!(camera.paused_until, Some(ends), "{written}");
+        let moment_before = ends - jiff::SignedDuration::from_nanos(1);
+        assert!(camera.is_paused(moment_before) && !camera.is_paused(ends), "{written}");
+    }
+    let text = "streams:\n  - { name: A, url: 'rtsp://h/', paused_until: tomorrow }\n";
+    let errors = config::parse(text).unwrap_err().to_string();
+    assert!(
+        errors.contains("`paused_until` is no day and time") && errors.contains("2026-11-23T08:00:00Z"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -276,7 +311,7 @@ async fn a_comment_wakes_nobody() {
     let mut current = store.watch();
     fs::write(&home.file, format!("# more\n{GOOD}")).unwrap();
     let seen = async {
-        while !store.text().contains("# more") {
+        while !store.text().await.text.contains("# more") {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -286,15 +321,16 @@ async fn a_comment_wakes_nobody() {
     follower.abort();
 }
 
-#[test]
-fn a_bad_file_at_start_is_replaced_by_the_last_good_one_and_told() {
+#[tokio::test]
+async fn a_bad_file_at_start_is_replaced_by_the_last_good_one_and_told() {
     let home = home(GOOD);
     drop(Store::load(&home.file).unwrap());
     fs::write(&home.file, BAD).unwrap();
     let store = Store::load(&home.file).unwrap();
     assert_eq!(names(&store.current()), ["Gate"]);
     assert!(store.fault().borrow().as_ref().unwrap().contains(":3:5: "));
-    assert!(store.text().contains("urll") && !store.text().contains("geheim"), "the bad text is shown, masked");
+    let shown = store.text().await.text;
+    assert!(shown.contains("urll") && !shown.contains("geheim"), "the bad text is shown, masked");
     let backup = home.file.with_file_name(".pulsebox.yaml.last-good");
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&backup).unwrap().permissions()) & 0o777, 0o600);
 
@@ -306,9 +342,9 @@ fn a_bad_file_at_start_is_replaced_by_the_last_good_one_and_told() {
 async fn a_masked_text_written_back_keeps_passwords_and_comments() {
     let home = home(GOOD);
     let store = Store::load(&home.file).unwrap();
-    let shown = store.text();
+    let shown = store.text().await.text;
     assert!(!shown.contains("geheim") && shown.starts_with("# mine\n"), "{shown}");
-    store.write(shown.replace("10.0.0.5", "10.0.0.6")).await.unwrap();
+    store.write(shown.replace("10.0.0.5", "10.0.0.6"), None).await.unwrap();
     let camera = store.current().cameras[0].clone();
     assert_eq!((camera.url.host(), camera.url.credentials().unwrap().password.as_str()), ("10.0.0.6", "geheim"));
     let text = fs::read_to_string(&home.file).unwrap();
@@ -324,7 +360,7 @@ async fn a_masked_text_written_back_keeps_passwords_and_comments() {
 async fn a_bad_text_is_not_written() {
     let home = home(GOOD);
     let store = Store::load(&home.file).unwrap();
-    let refused = store.write(BAD.into()).await.unwrap_err();
+    let refused = store.write(BAD.into(), None).await.unwrap_err();
     assert_eq!((refused.problems()[0].line, refused.problems()[0].column), (3, 5), "{refused}");
     assert_eq!(fs::read_to_string(&home.file).unwrap(), GOOD);
     assert!(!format!("{store:?}").contains("geheim"));
@@ -336,7 +372,7 @@ async fn a_write_that_fails_leaves_all_as_it_was() {
     let store = Store::load(&home.file).unwrap();
     // A folder in the place of the temporary file stops every user, root too.
     fs::create_dir(home.file.with_file_name(".pulsebox.yaml.new")).unwrap();
-    let refused = store.write(GOOD.replace("Gate", "Yard")).await.unwrap_err();
+    let refused = store.write(GOOD.replace("Gate", "Yard"), None).await.unwrap_err();
     assert!(matches!(refused, WriteError::NotWritten { .. }), "{refused}");
     assert_eq!((fs::read_to_string(&home.file).unwrap().as_str(), names(&store.current())), (GOOD, vec!["Gate"]));
 }
@@ -361,8 +397,50 @@ async fn whoever_reads_while_it_is_written_finds_a_whole_file() {
         reads
     });
     for n in 0..60 {
-        store.write(text(n)).await.unwrap();
+        store.write(text(n), None).await.unwrap();
     }
     stop.cancel();
     assert!(reader.join().unwrap() > 60, "too few reads to mean anything");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_made_at_once_lose_nothing() {
+    let home = home(GOOD);
+    let store = Arc::new(Store::load(&home.file).unwrap());
+    let change = |path: &'static str, value: u32| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            store.change(move |text| set_keys(text, &[Change::new(path, value.into())])).await.unwrap();
+        })
+    };
+    let all = [change("heartbeat_seconds", 33), change("checks_at_once", 7), change("mqtt.port", 1884)];
+    for one in all {
+        one.await.unwrap();
+    }
+    let config = store.current();
+    assert_eq!((config.heartbeat.as_secs(), config.checks_at_once, config.mqtt.port), (33, 7, 1884));
+    assert!(fs::read_to_string(&home.file).unwrap().starts_with("# mine\n"));
+}
+
+#[tokio::test]
+async fn a_change_beside_an_editor_at_work_is_refused_and_nothing_lost() {
+    let home = home(GOOD);
+    let store = Store::load(&home.file).unwrap();
+    let version = store.text().await.version;
+    fs::write(&home.file, "").unwrap();
+    let refused = store.change(|text| set_keys(text, &[Change::new("heartbeat_seconds", 33.into())])).await;
+    assert!(matches!(refused, Err(WriteError::Changed)), "{refused:?}");
+    let refused = store.write(GOOD.into(), Some(version)).await;
+    assert!(matches!(refused, Err(WriteError::Changed)), "{refused:?}");
+    assert_eq!(fs::read_to_string(&home.file).unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_text_that_was_read_before_another_change_is_refused_by_its_version() {
+    let home = home(GOOD);
+    let store = Store::load(&home.file).unwrap();
+    let old = store.text().await.version;
+    store.write(GOOD.replace("geheim", "secret"), Some(old.clone())).await.unwrap();
+    assert_ne!(store.text().await.version, old, "a changed secret is another version, though it is not shown");
+    assert!(matches!(store.write(GOOD.into(), Some(old)).await, Err(WriteError::Changed)));
 }

@@ -7,65 +7,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::daemon::PATIENCE;
-use futures::future::BoxFuture;
-use futures::{FutureExt, SinkExt, StreamExt};
-use jiff::Timestamp;
+use futures::{SinkExt, StreamExt};
 use mp4_atom::{Decode, Moof};
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::Clock;
-use pulsebox::config::Store;
+use pulsebox::config::{HistoryConfig, Store};
+use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::Interfaces;
 use pulsebox::live::Live;
-use pulsebox::monitor::board::{Board, Incident};
+use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
-use pulsebox::monitor::{Means, Monitor};
-use pulsebox::web::{Access, Bucket, Past, PastError, Uptime, Web, bind};
+use pulsebox::monitor::{Before, Means, Monitor};
+use pulsebox::web::{Access, Scope, Web, bind};
 use serde_json::{Value, json};
 use simcam::{Camera, Mood, Options};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-/// A history that is not there.
-struct Nothing;
-
-fn nothing<T: Send + 'static>() -> BoxFuture<'static, Result<T, PastError>> {
-    async { Err(PastError::UnknownCamera) }.boxed()
-}
-
-impl Past for Nothing {
-    fn series(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
-        nothing()
-    }
-
-    fn uptime(&self, _: String, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
-        nothing()
-    }
-
-    fn incidents(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
-        nothing()
-    }
-}
-
 /// A running page whose cameras are these lines of `streams:`.
 struct Server {
     address: SocketAddr,
+    token: String,
     live: Live,
     store: Arc<Store>,
     folder: tempfile::TempDir,
@@ -88,24 +56,27 @@ impl Server {
             eye: Arc::new(RealEye::new(sessions)),
             link: Arc::new(Interfaces::default()),
         };
-        let (_, orders) = Monitor::new(means, Vec::new());
+        let (_, orders) = Monitor::new(means, Before::default());
+        let settings = HistorySettings::new(&HistoryConfig::default(), jiff::tz::TimeZone::UTC, clock.clone());
+        let access = Access::open(None, clock.clone());
+        let token = access.make_token("test", Scope::Read).await.unwrap().token;
         let web = Web {
             board,
-            past: Arc::new(Nothing),
-            access: Access::open(None, clock.clone()),
+            past: Arc::new(History::open(None, settings)),
+            access,
             clock,
             orders,
             config: store.clone(),
             live: live.clone(),
             hosts: Vec::new(),
         };
-        let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(web.serve_on(listener, stop.clone()));
         tokio::spawn(live.clone().follow(store.watch(), stop.clone()));
         tokio::spawn(store.clone().follow(stop.clone()));
-        Self { address, live, store, folder, _stop: stop.drop_guard() }
+        Self { address, token, live, store, folder, _stop: stop.drop_guard() }
     }
 
     /// One camera called `cam`.
@@ -119,7 +90,9 @@ impl Server {
             socket.set_recv_buffer_size(buffer).unwrap();
         }
         let stream = socket.connect(self.address).await.map_err(tungstenite::Error::Io)?;
-        let (socket, _) = timeout(PATIENCE, client_async(format!("ws://localhost{path}"), stream)).await.unwrap()?;
+        let mut request = format!("ws://localhost{path}").into_client_request()?;
+        request.headers_mut().insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
+        let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.unwrap()?;
         Ok(Socket(socket))
     }
 

@@ -58,7 +58,7 @@ export function Banners() {
   const lost = link.value.state === "lost" ? link.value : null;
   document.body.classList.toggle("old", lost !== null);
   return (
-    <div class="banners">
+    <section class="banners" aria-label="Notices">
       <div role="alert">
         {lost && (
           <Notice mood="warning">
@@ -71,7 +71,7 @@ export function Banners() {
       {box && !box.network && <Notice mood="warning">The box itself has no network: it cannot know how the cameras are.</Notice>}
       {box?.storage_fault && <Notice mood="warning">The history is not written to disk: <Rich text={box.storage_fault} /></Notice>}
       {box?.config_fault && <Notice mood="warning">The configuration file has a mistake, the last good one is in force: <Rich text={box.config_fault} /></Notice>}
-      {box?.clock === "untrusted" && <Notice mood="info">The box has not set its clock yet: times may be wrong until it has.</Notice>}
-    </div>
+      {box?.clock === "untrusted" && (box.uptime_seconds ?? 0) > 0 && <Notice mood="info">The box has not set its clock yet: times may be wrong until it has.</Notice>}
+    </section>
   );
 }

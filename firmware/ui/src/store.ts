@@ -55,7 +55,8 @@ async function refresh(): Promise<void> {
   if (busy || !session.value?.signed_in) return;
   busy = true;
   const ids = [...pending];
-  const all = everything || cameras.value === null || ids.length > AT_ONCE;
+  const known = new Set(cameras.value?.map((one) => one.id));
+  const all = everything || cameras.value === null || ids.length > AT_ONCE || ids.some((id) => !known.has(id));
   pending = new Set();
   everything = false;
   let wait = GATHER_MS;

@@ -1,6 +1,6 @@
 // Times, sizes and states in words.
 import { skew } from "./api";
-import type { CameraView, Rung, State, StreamInfo } from "./types";
+import type { CameraView, Recent, Rung, State, StreamInfo } from "./types";
 
 export const STATE_WORD: Record<State, string> = { up: "Up", degraded: "Degraded", down: "Down", unknown: "Unknown", paused: "Paused" };
 
@@ -61,6 +61,14 @@ export function streamFacts(stream: StreamInfo | null): string[] {
 
 export const lowerFirst = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
 
+/** A message without the title and the advice that are shown beside it: what only this check found. */
+export function particulars(message: string, title: string | null | undefined, advice: string | null | undefined): string {
+  const rest = withoutAdvice(message, advice);
+  if (!title || !rest.startsWith(`${title}: `)) return rest === title ? "" : rest;
+  const found = rest.slice(title.length + 2);
+  return found.charAt(0).toUpperCase() + found.slice(1);
+}
+
 /** Words for a verdict, by the ladder. */
 export type Words = (verdict: string) => { title: string; advice: string };
 
@@ -95,4 +103,26 @@ export function remark(camera: CameraView): string {
     notes.push(`Picture not decoded (${codec}): black and covered are not judged.`);
   }
   return notes.join(" ");
+}
+
+/** Checks further apart than this many heartbeats and a long check have a gap between them. */
+const GAP_HEARTBEATS = 2;
+const LONG_CHECK_S = 20;
+
+/** The checks, and null wherever nobody was watching between two of them. */
+export function withGaps(checks: readonly Recent[], heartbeatSeconds: number): (Recent | null)[] {
+  const gap = (GAP_HEARTBEATS * heartbeatSeconds + LONG_CHECK_S) * 1000;
+  return checks.flatMap((check, i) => {
+    const before = checks[i - 1];
+    const silent = before && Date.parse(check.at) - Date.parse(before.at) > gap;
+    return silent ? [null, check] : [check];
+  });
+}
+
+/** A share of time. Never rounded up to 100: a minute down in a year is seen. */
+export function percent(share: number): string {
+  if (share >= 100) return "100 %";
+  const digits = share > 99.9 ? 3 : share > 99 ? 2 : 1;
+  const cut = Math.floor(share * 10 ** digits) / 10 ** digits;
+  return `${cut.toFixed(digits)} %`;
 }

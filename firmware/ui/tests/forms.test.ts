@@ -1,6 +1,7 @@
 // What the forms do with what people type, without a browser. Run by `npm test`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "./words.test";
 import { changedCamera, newCamera, tryRequest, type CameraForm } from "../src/forms/cameraForm";
 import type { Credentials } from "../src/forms/credentials";
 import { masked, takeApart } from "../src/forms/cameraUrl";

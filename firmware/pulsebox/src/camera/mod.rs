@@ -25,7 +25,7 @@ pub use sessions::{Sessions, StreamKind};
 pub use url::CameraUrl;
 
 /// How the pictures are coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Codec {
@@ -65,7 +65,7 @@ pub struct Frame {
 }
 
 /// What the camera says it sends, and what was measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StreamInfo {
     /// How the pictures are coded.
     pub codec: Option<Codec>,
@@ -84,7 +84,7 @@ pub struct StreamInfo {
 }
 
 /// Which way RTSP's video packets come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Interleaved in the RTSP connection (RFC 2326, section 10.12).
@@ -106,7 +106,7 @@ pub struct Target {
 }
 
 /// The time one rung took.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RungTime {
     /// Which.
     pub rung: Rung,

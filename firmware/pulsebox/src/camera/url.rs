@@ -91,7 +91,7 @@ impl CameraUrl {
         let mut bare = parse_lenient(text)
             .map_err(|e| format!("this is no URL ({e}); write it like {name}://user:password@192.168.1.20/path"))?;
         if scheme == Scheme::V4l2 {
-            if bare.host_str().is_some_and(|h| !h.is_empty()) || !bare.path().starts_with("/dev/") {
+            if bare.host_str().is_some_and(|h| !h.is_empty()) || !is_device(bare.path()) {
                 return Err("a local camera is written v4l2:///dev/video0 or v4l2:///dev/v4l/by-id/…".into());
             }
         } else if bare.host_str().is_none_or(str::is_empty) {
@@ -158,6 +158,13 @@ impl CameraUrl {
         (self.scheme == Scheme::V4l2)
             .then(|| PathBuf::from(percent_decode_str(self.bare.path()).decode_utf8_lossy().into_owned()))
     }
+}
+
+/// Whether a URL's path is one below `/dev/`, however it is encoded: `..%2f` is a way out that URLs do not resolve.
+fn is_device(path: &str) -> bool {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let leads_out = path.split('/').any(|part| matches!(part, "." | ".."));
+    path.strip_prefix("/dev/").is_some_and(|node| !node.is_empty()) && !leads_out && !path.contains(char::is_control)
 }
 
 /// People paste passwords with `@`, `/`, `#` and `?` in them. Where the text does not parse as it stands,
@@ -390,7 +397,18 @@ mod tests {
             ("file:///etc/passwd", "no camera's scheme"),
             ("rtsp://", "host is missing"),
             ("http:///x", ""),
+            ("file:/etc/passwd", "starts with one of rtsp"),
+            ("gopher://10.0.0.5/x", "no camera's scheme"),
+            ("unix:///run/x.sock", "no camera's scheme"),
+            ("data:text/plain,x", "starts with one of rtsp"),
             ("v4l2:///etc/passwd", "v4l2:///dev/video0"),
+            ("v4l2:///dev/", "v4l2:///dev/video0"),
+            ("v4l2:///dev/../etc/passwd", "v4l2:///dev/video0"),
+            ("v4l2:///dev/%2e%2e/etc/passwd", "v4l2:///dev/video0"),
+            ("v4l2:///dev/..%2fetc%2fpasswd", "v4l2:///dev/video0"),
+            ("v4l2:///dev/%2E%2E%2Fetc%2Fpasswd", "v4l2:///dev/video0"),
+            ("v4l2:///dev/video0%00/../x", "v4l2:///dev/video0"),
+            ("v4l2://host/dev/video0", "v4l2:///dev/video0"),
             ("rtsp://cam:0/", "port 0"),
         ] {
             match CameraUrl::parse(text) {

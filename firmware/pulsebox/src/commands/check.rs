@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pulsebox::camera::{CameraUrl, Goodbyes, OnRung, RungTime, Severity, Transport};
+use pulsebox::camera::{CameraUrl, OnRung, RungTime, Severity, Transport};
 use pulsebox::clock::Clock;
 use pulsebox::config::CameraConfig;
-use pulsebox::monitor::board::{Report, Thumbnail};
-use pulsebox::monitor::judge::{Judge, describe};
-use pulsebox::monitor::look::{GOODBYE, Want, look};
+use pulsebox::monitor::board::Report;
+use pulsebox::monitor::judge::describe;
+use pulsebox::monitor::look::GOODBYE;
+use pulsebox::monitor::one_off::{Found, look_once};
+use pulsebox::picture::Jpeg;
 use serde_json::json;
 
 use super::{USAGE, fail, runtime};
@@ -74,12 +76,10 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let (report, thumbnail) = runtime.block_on(async {
-        let goodbyes = Goodbyes::default();
-        let want = Want { at: Clock::system().now(), thumbnail: args.picture.is_some(), on_rung };
-        let look = look(&camera.target(), camera.timeout, want, &goodbyes).await;
-        goodbyes.wait(GOODBYE).await;
-        Judge::default().report(look, &camera)
+    let Found { report, picture } = runtime.block_on(async {
+        let (found, goodbye) = look_once(&camera, Clock::system().now(), args.picture.is_some(), on_rung).await;
+        goodbye.wait(GOODBYE).await;
+        found
     });
     if args.json {
         say(&json(&camera.url, &report).to_string());
@@ -88,7 +88,7 @@ pub fn run(args: &Args) -> ExitCode {
     }
     // A name server that hangs must not hold the command back.
     runtime.shutdown_background();
-    match save(args, thumbnail.as_ref(), &report) {
+    match save(args, picture.as_ref(), &report) {
         Err(problem) => fail(1, &problem),
         Ok(()) if report.verdict.severity() == Severity::Fault => ExitCode::from(1),
         Ok(()) => ExitCode::SUCCESS,
@@ -110,10 +110,10 @@ fn json(url: &CameraUrl, report: &Report) -> serde_json::Value {
     })
 }
 
-fn save(args: &Args, thumbnail: Option<&Thumbnail>, report: &Report) -> Result<(), String> {
+fn save(args: &Args, picture: Option<&Jpeg>, report: &Report) -> Result<(), String> {
     let Some(path) = &args.picture else { return Ok(()) };
-    match thumbnail {
-        Some(thumbnail) => std::fs::write(path, &thumbnail.jpeg)
+    match picture {
+        Some(picture) => std::fs::write(path, &picture.data)
             .map_err(|e| format!("{}: the picture was not written: {e}", path.display())),
         // The fault says it already, with exit code 1.
         None if report.verdict.severity() == Severity::Fault => Ok(()),

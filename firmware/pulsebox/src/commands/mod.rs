@@ -2,7 +2,7 @@
 
 pub mod check;
 pub mod config;
-mod past;
+pub mod password;
 pub mod run;
 
 use std::io::{self, Write};

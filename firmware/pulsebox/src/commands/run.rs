@@ -1,5 +1,6 @@
 //! `pulsebox run`: wires the rooms together and keeps them until told to stop.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use pulsebox::live::Live;
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::pulse::standstill;
-use pulsebox::monitor::{Means, Monitor};
+use pulsebox::monitor::{Before, Means, Monitor};
 use pulsebox::service;
-use pulsebox::web::{Access, Web, bind};
+use pulsebox::web::{Access, Port, Web};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,7 +26,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::past::Recorded;
 use super::{fail, runtime};
 
 /// Everything must have ended this long after SIGTERM. The history's last write is the last to end.
@@ -75,11 +75,8 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
 
     let config = store.current();
-    let (listener, warning) = bind(config.web.listen).await.map_err(|e| e.to_string())?;
-    if let Some(warning) = warning {
-        log::warn!("{warning}");
-    }
-    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    let port = Port::open(&config.web, data).await?;
+    let page = page_at(port.local_addr().map_err(|e| e.to_string())?, port.scheme());
 
     let clock = Clock::system();
     let board = Board::default();
@@ -106,10 +103,10 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let eye = Arc::new(RealEye::new(sessions));
     let means =
         Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(Interfaces::default()) };
-    let (monitor, orders) = Monitor::new(means, open);
+    let (monitor, orders) = Monitor::new(means, Before { open_incidents: open, ..Before::default() });
     let web = Web {
         board: board.clone(),
-        past: Arc::new(Recorded(history.clone())),
+        past: Arc::new(history.clone()),
         clock: clock.clone(),
         orders: orders.clone(),
         config: store.clone(),
@@ -124,8 +121,8 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     last.spawn(history.clone().run(board.clone(), stop_last.clone()));
     let mut rooms = JoinSet::new();
     let mut watching = tokio::spawn(monitor.run(store.watch(), stop.clone()));
-    rooms.spawn(web.serve_on(listener, stop.clone()));
     rooms.spawn(live.follow(store.watch(), stop.clone()));
+    rooms.spawn(web.serve_on(port, stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
@@ -136,7 +133,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
     rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
     service::ready();
-    log::info!("watching {} cameras; the page is at http://{address}/", config.cameras.len());
+    log::info!("watching {} cameras; the page is at {page}", config.cameras.len());
 
     // A part that ends by itself has broken down. Half a Pulsebox is not to be trusted: systemd starts it anew.
     let broken = tokio::select! {
@@ -168,6 +165,15 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         Some((part, Ok(()))) => Err(format!("{part} ended by itself; report this with the log before it")),
         Some((part, Err(e))) => Err(format!("{part} broke down ({e}); report this with the log before it")),
     }
+}
+
+/// Where a person finds the page.
+fn page_at(address: SocketAddr, scheme: &str) -> String {
+    let port = address.port();
+    if !address.ip().is_unspecified() {
+        return format!("{scheme}://{address}/");
+    }
+    format!("{scheme}://localhost:{port}/ and, from the network, at this machine's address with :{port}")
 }
 
 async fn drain(rooms: &mut JoinSet<()>) {

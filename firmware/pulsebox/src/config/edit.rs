@@ -1,4 +1,4 @@
-//! Changes one setting in the text and leaves the person's comments, order and layout where they are.
+//! Changes settings in the text and leaves the person's comments, order and layout where they are.
 //!
 //! Each change is made twice: on the tree, which says what the result must mean, and in the text. The
 //! edited text is read again; where it does not mean the same (an alias, an odd layout), the stream's
@@ -12,9 +12,9 @@ use std::rc::Rc;
 use serde_json::Value as Json;
 
 use super::model::Config;
-use super::problem::Errors;
+use super::problem::{Errors, Problem};
 use super::yaml::{self, Node, Value};
-use super::{convert, mask, parse};
+use super::{convert, id_from_name, mask, parse};
 
 /// Why a text was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -46,66 +46,94 @@ pub fn add_stream(text: &str, keys: &[(&str, Json)]) -> Result<String, EditError
     source.settle(&wanted, [source.with_stream(&stream)])
 }
 
-/// Sets a key of a stream; JSON's `null` removes it, so that its default holds again.
+/// One change within a mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The keys on the way, outermost first, at least one: `alarm`, `failures`.
+    pub path: Vec<String>,
+    /// The new value; JSON's `null` removes the key, so that its default holds again.
+    pub value: Json,
+}
+
+impl Change {
+    /// `path` dotted: `mqtt.home_assistant.enabled`.
+    pub fn new(path: &str, value: Json) -> Self {
+        Self { path: path.split('.').map(str::to_owned).collect(), value }
+    }
+}
+
+/// Changes keys of a stream, all or none. A stream whose id is made from its name keeps its id when it
+/// gets another name: its history hangs on it.
 ///
 /// # Errors
-/// No stream has this id; the text is bad, or would be with this value.
-pub fn set_stream_key(text: &str, id: &str, key: &str, value: &Json) -> Result<String, EditError> {
+/// No stream has this id; the text is bad, or would be with these values.
+pub fn set_stream_keys(text: &str, id: &str, changes: &[Change]) -> Result<String, EditError> {
     let source = Source::read(text)?;
     let (n, node) = source.stream(id)?;
+    let changes = &with_id_kept(&node, id, changes);
     let mut wanted = source.tree();
     let Item::List(items) = wanted.entry("streams") else { return Err(EditError::TooOdd) };
     let stream = items.get_mut(n).ok_or(EditError::TooOdd)?;
-    stream.set(key, Item::of_json(value));
+    changes.iter().for_each(|change| stream.apply(change));
     let anew = source.replaced(node.from, node.to, &stream.clone().flow());
-    source.settle(&wanted, [source.with_key(&node, key, &Item::of_json(value)), Some(anew)])
+    let edited = source.edited(changes, |source| Some(source.root.as_ref()?.get("streams")?.items().get(n)?.clone()));
+    source.settle(&wanted, [edited, Some(anew)])
 }
 
-/// Removes a stream.
+fn with_id_kept(stream: &Node, id: &str, changes: &[Change]) -> Vec<Change> {
+    let new = |key: &str| changes.iter().find(|change| change.path == [key]).map(|change| &change.value);
+    let old = |key: &str| stream.get(key).and_then(|node| node.text());
+    let name = new("name").map_or(old("name"), Json::as_str);
+    let goes = match new("id") {
+        Some(id) => id.is_null() && old("id").is_some(),
+        None => old("id").is_none() && name != old("name"),
+    };
+    let mut changes = changes.to_vec();
+    if goes && name.and_then(id_from_name).as_deref() != Some(id) {
+        changes.retain(|change| change.path != ["id"]);
+        changes.push(Change::new("id", id.into()));
+    }
+    changes
+}
+
+/// Removes a stream. The others keep their ids, also those that were made beside the removed one's.
 ///
 /// # Errors
 /// No stream has this id, or the text is bad.
 pub fn remove_stream(text: &str, id: &str) -> Result<String, EditError> {
     let source = Source::read(text)?;
     let (n, _) = source.stream(id)?;
+    let mut kept = source.root.as_ref().map(|root| convert::stream_ids(root)).unwrap_or_default();
+    kept.remove(n);
     let mut wanted = source.tree();
     let Item::List(items) = wanted.entry("streams") else { return Err(EditError::TooOdd) };
     items.remove(n);
+    let made = yaml::parse(&wanted.flow()).ok().flatten().map(|root| convert::stream_ids(&root)).unwrap_or_default();
+    if let Some((moved, _)) = kept.iter().zip(&made).find(|(kept, made)| kept != made) {
+        // Ends: each one is written down once.
+        let pinned = set_stream_keys(text, moved, &[Change::new("id", moved.as_str().into())])?;
+        return if pinned == text { Err(EditError::TooOdd) } else { remove_stream(&pinned, id) };
+    }
     source.settle(&wanted, [source.without_stream(n)])
 }
 
-/// Sets a key outside the streams, for instance `["mqtt", "home_assistant", "enabled"]`; JSON's `null`
-/// removes it.
+/// Changes keys outside the streams, all or none, for instance `mqtt.home_assistant.enabled`.
 ///
 /// # Errors
-/// The text is bad, or would be with this value.
-pub fn set_key(text: &str, path: &[&str], value: &Json) -> Result<String, EditError> {
+/// The text is bad, or would be with these values.
+pub fn set_keys(text: &str, changes: &[Change]) -> Result<String, EditError> {
     let source = Source::read(text)?;
     let mut wanted = source.tree();
-    let Some((last, sections)) = path.split_last() else { return Err(EditError::TooOdd) };
-    let mut item = &mut wanted;
-    for section in sections {
-        item = item.entry(section);
-    }
-    item.set(last, Item::of_json(value));
-    // The deepest section that is written out already takes the change; what lies below it is made.
-    let mut node = source.root.clone();
-    let mut rest = path;
-    while let (Some(current), [first, _, ..]) = (&node, rest) {
-        match current.get(first) {
-            Some(inner) if matches!(inner.value, Value::Map { .. }) => node = Some(inner.clone()),
-            _ => break,
-        }
-        rest = &rest[1..];
-    }
-    let made =
-        rest.iter().skip(1).rev().fold(Item::of_json(value), |inner, key| Item::Map(vec![((*key).to_owned(), inner)]));
-    let edited = match (&node, rest.first()) {
-        (Some(node), Some(key)) => source.with_key(node, key, &made),
-        (None, Some(key)) => Some(source.appended(&format!("{key}: {}", made.flow()))),
-        (_, None) => None,
-    };
+    changes.iter().for_each(|change| wanted.apply(change));
+    let edited = source.edited(changes, |source| source.root.clone());
     source.settle(&wanted, [edited])
+}
+
+/// The URL of a stream as written, credentials and all; none where there is no such stream.
+pub fn stream_url(text: &str, id: &str) -> Option<String> {
+    let source = Source::read(text).ok()?;
+    let (_, node) = source.stream(id).ok()?;
+    node.get("url")?.text().map(str::to_owned)
 }
 
 /// A value as it is to be written, on its own.
@@ -174,8 +202,22 @@ impl Item {
         &mut entries[n].1
     }
 
-    fn set(&mut self, key: &str, value: Item) {
-        *self.entry(key) = value;
+    /// Sets what `change` says; a removal of what is not there changes nothing.
+    fn apply(&mut self, change: &Change) {
+        let Some((last, sections)) = change.path.split_last() else { return };
+        let mut item = self;
+        for section in sections {
+            let there = matches!(item, Item::Map(entries) if entries.iter().any(|(key, _)| key == section));
+            if change.value.is_null() && !there {
+                return;
+            }
+            item = item.entry(section);
+        }
+        match (item, &change.value) {
+            (Item::Map(entries), Json::Null) => entries.retain(|(key, _)| key != last),
+            (_, Json::Null) => {}
+            (item, value) => *item.entry(last) = Item::of_json(value),
+        }
     }
 }
 
@@ -214,11 +256,48 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     fn read(whole: &'a str) -> Result<Self, Errors> {
         parse(whole)?;
+        Ok(Self::of_yaml(whole)?)
+    }
+
+    /// Of a text that need not be a good configuration yet.
+    fn of_yaml(whole: &'a str) -> Result<Self, Problem> {
         let (bom, text) = whole.strip_prefix('\u{feff}').map_or(("", whole), |text| ("\u{feff}", text));
         let root = yaml::parse(text)?;
         let bytes = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
         Ok(Self { bom, text, root, bytes, line_end })
+    }
+
+    /// The text with `changes` made one after the other in the mapping that `find` finds; without the
+    /// byte-order mark. None where one of them cannot be written.
+    fn edited(&self, changes: &[Change], find: impl Fn(&Source<'_>) -> Option<Rc<Node>>) -> Option<String> {
+        changes.iter().try_fold(self.text.to_owned(), |text, change| {
+            let source = Source::of_yaml(&text).ok()?;
+            source.with_change(find(&source), change)
+        })
+    }
+
+    /// The text with one change in a mapping, or in the whole file where that is empty.
+    fn with_change(&self, mut node: Option<Rc<Node>>, change: &Change) -> Option<String> {
+        // The deepest section that is written out already takes the change; what lies below it is made.
+        let mut rest = change.path.as_slice();
+        while let (Some(current), [first, _, ..]) = (&node, rest) {
+            match current.get(first) {
+                Some(inner) if matches!(inner.value, Value::Map { .. }) => node = Some(inner.clone()),
+                _ => break,
+            }
+            rest = &rest[1..];
+        }
+        if change.value.is_null() && rest.len() > 1 {
+            return Some(self.text.to_owned());
+        }
+        let value = Item::of_json(&change.value);
+        let made = rest.iter().skip(1).rev().fold(value, |inner, key| Item::Map(vec![(key.clone(), inner)]));
+        match (&node, rest.first()?) {
+            (Some(node), key) => self.with_key(node, key, &made),
+            (None, _) if change.value.is_null() => Some(self.text.to_owned()),
+            (None, key) => Some(self.appended(&format!("{key}: {}", made.flow()))),
+        }
     }
 
     fn tree(&self) -> Item {
@@ -416,31 +495,36 @@ streams:
 leds: { green: 27 }
 ";
 
+    fn set_key(text: &str, path: &str, value: Json) -> Result<String, EditError> {
+        set_keys(text, &[Change::new(path, value)])
+    }
+
+    fn set_stream_key(text: &str, id: &str, path: &str, value: Json) -> Result<String, EditError> {
+        set_stream_keys(text, id, &[Change::new(path, value)])
+    }
+
     #[test]
     fn one_setting_changes_one_line() {
         let changed = |new: String, line: &str| {
             let different: Vec<&str> = new.lines().filter(|l| !TEXT.lines().any(|old| old == *l)).collect();
             assert_eq!(different, [line], "{new}");
         };
-        changed(set_key(TEXT, &["heartbeat_seconds"], &json!(20)).unwrap(), "heartbeat_seconds: 20   # often");
-        changed(set_key(TEXT, &["leds", "red"], &json!(17)).unwrap(), "leds: { green: 27, red: 17 }");
-        changed(set_key(TEXT, &["web", "listen"], &json!("[::1]:80")).unwrap(), "web: { listen: \"[::1]:80\" }");
+        changed(set_key(TEXT, "heartbeat_seconds", json!(20)).unwrap(), "heartbeat_seconds: 20   # often");
+        changed(set_key(TEXT, "leds.red", json!(17)).unwrap(), "leds: { green: 27, red: 17 }");
+        changed(set_key(TEXT, "web.listen", json!("[::1]:80")).unwrap(), "web: { listen: \"[::1]:80\" }");
+        changed(set_stream_key(TEXT, "gate", "name", json!("GATE!")).unwrap(), "  - name: \"GATE!\"   # by the road");
+        changed(set_stream_key(TEXT, "gate", "paused", json!(true)).unwrap(), "    paused: true");
         changed(
-            set_stream_key(TEXT, "gate", "name", &json!("Gate: A")).unwrap(),
-            "  - name: \"Gate: A\"   # by the road",
-        );
-        changed(set_stream_key(TEXT, "gate", "paused", &json!(true)).unwrap(), "    paused: true");
-        changed(
-            set_stream_key(TEXT, "yard", "led", &json!(22)).unwrap(),
+            set_stream_key(TEXT, "yard", "led", json!(22)).unwrap(),
             "  - { name: Yard, url: \"rtsp://10.0.0.6/\", led: 22 }   # one line",
         );
     }
 
     #[test]
     fn a_null_removes_a_key() {
-        let text = set_stream_key(TEXT, "gate", "alarm", &Json::Null).unwrap();
+        let text = set_stream_key(TEXT, "gate", "alarm", Json::Null).unwrap();
         assert!(!text.contains("alarm") && !text.contains("failures") && text.contains("# by the road"), "{text}");
-        let text = set_key(TEXT, &["leds", "green"], &Json::Null).unwrap();
+        let text = set_key(TEXT, "leds.green", Json::Null).unwrap();
         assert!(text.ends_with("leds: {}\n"), "{text}");
     }
 
@@ -483,14 +567,49 @@ leds: { green: 27 }
     #[test]
     fn an_alias_is_written_out_rather_than_changed_for_all() {
         let text = "streams:\n  - name: A\n    url: http://h/a\n    alarm: &x { failures: 1 }\n  - name: B\n    url: http://h/b\n    alarm: *x\n";
-        let edited = set_stream_key(text, "b", "alarm", &json!({ "failures": 9 })).unwrap();
+        let edited = set_stream_key(text, "b", "alarm", json!({ "failures": 9 })).unwrap();
         let config = parse(&edited).unwrap().0;
         assert_eq!((config.cameras[0].alarm.failures, config.cameras[1].alarm.failures), (1, 9), "{edited}");
     }
 
     #[test]
+    fn several_settings_change_together_or_not_at_all() {
+        let change = |path: &str, value: Json| Change::new(path, value);
+        let together = [
+            change("alarm.failures", Json::Null),
+            change("alarm.black", json!(false)),
+            change("expect.codec", json!("h264")),
+            change("expect.width", Json::Null),
+            change("heartbeat_seconds", json!(60)),
+        ];
+        let text = set_stream_keys(TEXT, "gate", &together).unwrap();
+        let camera = &parse(&text).unwrap().0.cameras[0];
+        assert_eq!((camera.alarm.failures, camera.alarm.black), (2, false), "{text}");
+        assert_eq!((camera.expect.codec.is_some(), camera.heartbeat.as_secs()), (true, 60));
+        assert!(text.contains("# by the road") && text.contains("# main") && text.contains("# one line"), "{text}");
+        let bad = [change("name", json!("Other")), change("led", json!(99))];
+        assert!(set_stream_keys(TEXT, "gate", &bad).is_err());
+        assert_eq!(set_keys(TEXT, &[change("mqtt.port", Json::Null)]).unwrap(), TEXT, "not there, not removed");
+        assert_eq!(set_keys("", &[change("mqtt.port", Json::Null)]).unwrap(), "");
+    }
+
+    #[test]
+    fn a_renamed_camera_keeps_its_id_and_so_do_those_beside_a_removed_one() {
+        let text = set_stream_key(TEXT, "gate", "name", json!("Front")).unwrap();
+        assert_eq!(parse(&text).unwrap().0.cameras[0].id, "gate", "{text}");
+        assert!(!set_stream_key(TEXT, "gate", "name", json!("GATE")).unwrap().contains("id:"), "the same id is made");
+        let alike = "streams:\n  - { name: A, url: 'http://h/1' }\n  - { name: A, url: 'http://h/2' }\n  - { name: A, url: 'http://h/3' }\n";
+        let text = remove_stream(alike, "a").unwrap();
+        let ids: Vec<_> = parse(&text).unwrap().0.cameras.into_iter().map(|camera| camera.id).collect();
+        assert_eq!(ids, ["a-2", "a-3"], "{text}");
+        let put = [Change::new("name", json!("B")), Change::new("id", Json::Null)];
+        let text = set_stream_keys(&text, "a-2", &put).unwrap();
+        assert_eq!(parse(&text).unwrap().0.cameras[0].id, "a-2", "{text}");
+    }
+
+    #[test]
     fn a_bad_value_is_refused_with_its_place() {
-        let refused = set_stream_key(TEXT, "gate", "led", &json!(99)).unwrap_err().to_string();
+        let refused = set_stream_key(TEXT, "gate", "led", json!(99)).unwrap_err().to_string();
         assert!(refused.contains("`led` is `99`"), "{refused}");
         assert!(matches!(remove_stream(TEXT, "x"), Err(EditError::NoSuchStream(_))));
         assert!(add_stream(TEXT, &[("name", json!("A"))]).unwrap_err().to_string().contains("`url` is missing"));

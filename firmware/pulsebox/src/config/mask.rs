@@ -13,7 +13,7 @@ use super::yaml::{self, Node};
 use crate::camera::{CameraUrl, url};
 
 /// What stands for a secret.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 /// A stream's keys with a camera's URL.
 const STREAM_URLS: [&str; 2] = ["url", "sub_url"];
 
@@ -39,7 +39,8 @@ fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
     url.split_once('?').map_or("", |(_, query)| query).split('&').filter_map(|pair| pair.split_once('='))
 }
 
-fn masked_url(text: &str) -> String {
+/// A URL with `***` for what it keeps secret.
+pub(super) fn masked_url(text: &str) -> String {
     let Ok(parsed) = CameraUrl::parse(text) else { return loose(text) };
     let shown = pairs(&parsed.to_string());
     // Exact where there is nothing to hide: printing would normalise it.
@@ -271,7 +272,7 @@ pub(super) fn restored(new: &str, old: &str) -> String {
 }
 
 /// A masked URL with the secrets of the old one; none where nothing is masked.
-fn with_old_secrets(new: &str, old: &str) -> Option<String> {
+pub(super) fn with_old_secrets(new: &str, old: &str) -> Option<String> {
     if !has_masked_secret(new) {
         return None;
     }

@@ -12,11 +12,12 @@
 mod check;
 mod convert;
 pub mod edit;
+mod given;
 mod id;
 pub mod keys;
 mod mask;
 mod model;
-mod on_disk;
+pub(crate) mod on_disk;
 mod problem;
 mod store;
 mod words;
@@ -27,7 +28,7 @@ use std::path::Path;
 pub use id::id_from_name;
 pub use model::*;
 pub use problem::{Errors, Problem, ReadError, Warning};
-pub use store::{Store, WriteError};
+pub use store::{Shown, Store, WriteError};
 
 /// The largest file that is read, bytes. A thousand cameras with every key need a third of it.
 pub const SIZE_LIMIT: u64 = 1024 * 1024;
@@ -38,7 +39,7 @@ pub const SIZE_LIMIT: u64 = 1024 * 1024;
 /// # Errors
 /// All problems found, at most 100, ordered by line and column. None quotes a secret.
 pub fn parse(text: &str) -> Result<(Config, Vec<Warning>), Errors> {
-    convert::config(text)
+    convert::config(text).map_err(|errors| given::with_keys(errors, text))
 }
 
 /// Reads a configuration file of at most [`SIZE_LIMIT`] bytes. Blocks.

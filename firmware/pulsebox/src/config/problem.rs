@@ -22,6 +22,9 @@ pub struct Problem {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+    /// The key that it is about, as a person finds it: `streams[0].alarm.failures`; none where the text is
+    /// no YAML.
+    pub key: Option<String>,
     /// What is wrong; quotes no secret.
     pub what: String,
     /// What to do about it.
@@ -30,7 +33,7 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(place: Place, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { line: place.line, column: place.column, what: what.into(), advice: advice.into() }
+        Self { line: place.line, column: place.column, key: None, what: what.into(), advice: advice.into() }
     }
 }
 
@@ -55,6 +58,14 @@ impl Errors {
         problems.dedup();
         problems.truncate(REPORTED);
         Self(problems)
+    }
+
+    /// The same, each with the key that `key_at` finds for it.
+    pub(super) fn with_keys(mut self, key_at: impl Fn(&Problem) -> Option<String>) -> Self {
+        for problem in &mut self.0 {
+            problem.key = key_at(problem);
+        }
+        self
     }
 
     /// The problems.

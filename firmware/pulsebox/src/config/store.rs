@@ -5,9 +5,8 @@
 //! Cost: two `stat` a second; the text is read only while the file is changing. One lock, held by
 //! blocking threads only, for as long as a read or a write of the file takes.
 
-use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,9 +14,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::edit::EditError;
 use super::model::Config;
+use super::on_disk::Stamp;
 use super::problem::{Errors, ReadError, Warning};
-use super::{mask, on_disk, parse};
+use super::{edit, given, mask, on_disk, parse};
 
 /// Between two looks at the file. A change counts when two looks see the same text, so that an editor
 /// that empties the file before it writes does not remove every camera: three looks at most, 1.5 s.
@@ -37,6 +38,7 @@ struct Inner {
     current: watch::Sender<Arc<Config>>,
     fault: watch::Sender<Option<String>>,
     seen: Mutex<Seen>,
+    key: RandomState,
 }
 
 struct Seen {
@@ -48,6 +50,15 @@ struct Seen {
     candidate: Option<Result<String, String>>,
     stamp: Option<Stamp>,
     calm: u32,
+    /// What the good text gives, once somebody asked.
+    given: Option<Arc<serde_json::Map<String, serde_json::Value>>>,
+}
+
+impl Seen {
+    /// What the file holds; where that cannot be read, the last good text.
+    fn shown(&self) -> &str {
+        self.taken.as_ref().unwrap_or(&self.good)
+    }
 }
 
 impl std::fmt::Debug for Seen {
@@ -57,33 +68,24 @@ impl std::fmt::Debug for Seen {
     }
 }
 
-/// What changes when a file does.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    node: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let meta = fs::metadata(path).ok()?;
-        Some(Self {
-            node: (meta.dev(), meta.ino()),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        })
-    }
-}
-
 /// Why a text was not written. The configuration in force is the old one.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The text is no good configuration; nothing was written.
     #[error("{0}")]
     Bad(Errors),
+    /// The file is not what it was when the text was shown, or is being changed this moment.
+    #[error("the file was changed meanwhile; read it again, then make your change once more")]
+    Changed,
+    /// The file on disk is bad, so that nothing can be changed in it.
+    #[error("the file has a mistake that must be mended first: {0}")]
+    FileIsBad(String),
+    /// No stream has this id.
+    #[error("there is no camera `{0}`; look at the list of cameras for its id")]
+    NoSuchStream(String),
+    /// The text is laid out in a way that the change cannot be written into.
+    #[error("this change cannot be written into the file as it is laid out; edit the file by hand")]
+    TooOdd,
     /// The file could not be replaced; it holds its old text.
     #[error("{}: cannot be written ({source}); check that its folder can be written to and has room", path.display())]
     NotWritten {
@@ -99,9 +101,28 @@ impl WriteError {
     pub fn problems(&self) -> &[super::Problem] {
         match self {
             WriteError::Bad(errors) => errors.problems(),
-            WriteError::NotWritten { .. } => &[],
+            _ => &[],
         }
     }
+}
+
+impl From<EditError> for WriteError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Bad(errors) => Self::Bad(errors),
+            EditError::NoSuchStream(id) => Self::NoSuchStream(id),
+            EditError::TooOdd => Self::TooOdd,
+        }
+    }
+}
+
+/// The file's text as it may be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// With `***` for every secret. Of a file that cannot be read: the last good text.
+    pub text: String,
+    /// Another for another text, in this run of the program.
+    pub version: String,
 }
 
 impl Store {
@@ -131,9 +152,9 @@ impl Store {
                 (text, config, Some(error.summary()))
             }
         };
-        let seen = Seen { taken, good, candidate: None, stamp, calm: 0 };
+        let seen = Seen { taken, good, candidate: None, stamp, calm: 0, given: None };
         let (current, fault) = (watch::Sender::new(Arc::new(config)), watch::Sender::new(fault));
-        Ok(Self(Arc::new(Inner { path, current, fault, seen: Mutex::new(seen) })))
+        Ok(Self(Arc::new(Inner { path, current, fault, seen: Mutex::new(seen), key: RandomState::new() })))
     }
 
     /// The configuration in force.
@@ -166,21 +187,114 @@ impl Store {
         }
     }
 
-    /// The file's text with `***` for every secret. Of a file that cannot be read: the last good text.
-    pub fn text(&self) -> String {
-        let seen = self.0.seen();
-        mask::masked(seen.taken.as_ref().unwrap_or(&seen.good))
+    /// The file's text, masked, and its version.
+    pub async fn text(&self) -> Shown {
+        self.blocking(|inner| {
+            let seen = inner.seen();
+            Ok(Shown { text: mask::masked(seen.shown()), version: inner.version(&seen) })
+        })
+        .await
+        .unwrap_or_else(|_| Shown { text: String::new(), version: String::new() })
+    }
+
+    /// What the configuration in force gives, only what is written: numbers as numbers, secrets as `***`,
+    /// each stream with its `id` and `has_credentials`.
+    pub async fn given(&self) -> Arc<serde_json::Map<String, serde_json::Value>> {
+        self.blocking(|inner| {
+            let mut seen = inner.seen();
+            let good = &seen.good;
+            let given = seen.given.clone().unwrap_or_else(|| Arc::new(given::given(good)));
+            seen.given = Some(given.clone());
+            Ok(given)
+        })
+        .await
+        .unwrap_or_default()
+    }
+
+    /// The text of the configuration in force, secrets and all: for a backup that is sealed, and for nothing else.
+    pub(crate) fn text_with_secrets(&self) -> String {
+        self.0.seen().good.clone()
     }
 
     /// Checks a text and puts it in the place of the file's and in force. Secrets that come back as `***`
     /// keep their old value: a stream's by its id (of a renamed one by its URL), a server's by its name.
+    /// With `version`, only where the file is still the one that was shown so.
     ///
     /// # Errors
-    /// The text is bad, or the file cannot be replaced; then file and configuration are as before.
-    pub async fn write(&self, text: String) -> Result<(), WriteError> {
+    /// The text is bad, the file is another, or it cannot be replaced; then file and configuration are as
+    /// before.
+    pub async fn write(&self, text: String, version: Option<String>) -> Result<(), WriteError> {
+        self.blocking(move |inner| {
+            let mut seen = inner.seen();
+            if version.is_some_and(|version| version != inner.version(&seen) || inner.differs(&seen)) {
+                return Err(WriteError::Changed);
+            }
+            inner.write(&mut seen, &text)
+        })
+        .await
+    }
+
+    /// Changes the file by `edit` and puts it in force; no other change comes between reading and writing.
+    /// `edit` is given the text with its secrets; what it leaves masked keeps its old value.
+    ///
+    /// # Errors
+    /// As `edit` says; the file is bad or being changed by somebody else; it cannot be replaced. Then file
+    /// and configuration are as before.
+    pub async fn change<F>(&self, edit: F) -> Result<(), WriteError>
+    where
+        F: FnOnce(&str) -> Result<String, EditError> + Send + 'static,
+    {
+        self.blocking(move |inner| {
+            let mut seen = inner.seen();
+            let (text, _) = inner.edited(&seen, edit)?;
+            inner.write(&mut seen, &text)
+        })
+        .await
+    }
+
+    /// The configuration that [`Store::change`] would put in force; changes nothing.
+    ///
+    /// # Errors
+    /// As of [`Store::change`].
+    pub async fn preview<F>(&self, edit: F) -> Result<Config, WriteError>
+    where
+        F: FnOnce(&str) -> Result<String, EditError> + Send + 'static,
+    {
+        self.blocking(move |inner| Ok(inner.edited(&inner.seen(), edit)?.1)).await
+    }
+
+    /// Whether a text would be taken by [`Store::write`], and how many cameras it has; changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn check(&self, text: String) -> Result<usize, WriteError> {
+        self.blocking(move |inner| {
+            let text = inner.restored(&inner.seen(), &text);
+            let (config, _) = parse(&text).map_err(WriteError::Bad)?;
+            Ok(config.cameras.len())
+        })
+        .await
+    }
+
+    /// A URL of the stream `id` that came back masked, with the secrets that the stream has now; what has none
+    /// stays as it is.
+    pub async fn url_with_secrets(&self, id: String, url: String) -> String {
+        let given = url.clone();
+        let found = self.blocking(move |inner| {
+            let old = edit::stream_url(&inner.seen().good, &id);
+            Ok(old.and_then(|old| mask::with_old_secrets(&url, &old)))
+        });
+        found.await.ok().flatten().unwrap_or(given)
+    }
+
+    /// Runs what takes the lock, or the disk, on a thread for it.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<T, WriteError> {
         let inner = self.0.clone();
-        let written = tokio::task::spawn_blocking(move || inner.write(&text)).await;
-        written.unwrap_or_else(|stopped| Err(self.0.not_written(io::Error::other(stopped))))
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        done.unwrap_or_else(|stopped| Err(self.0.not_written(io::Error::other(stopped))))
     }
 }
 
@@ -237,6 +351,7 @@ impl Inner {
 
     fn put_in_force(&self, seen: &mut Seen, text: String, config: Config) {
         seen.good = text;
+        seen.given = None;
         self.current.send_if_modified(|current| {
             let differs = **current != config;
             if differs {
@@ -247,11 +362,41 @@ impl Inner {
         self.fault.send_if_modified(|fault| fault.take().is_some());
     }
 
-    fn write(&self, text: &str) -> Result<(), WriteError> {
-        let mut seen = self.seen();
-        // What was shown is the file's text; where that is bad, its secrets may only be in the good one.
-        let shown = seen.taken.as_ref().unwrap_or(&seen.good);
-        let text = mask::restored(&mask::restored(text, shown), &seen.good);
+    /// Keyed anew at each start: it tells nothing about the secrets that are in the text.
+    fn version(&self, seen: &Seen) -> String {
+        format!("{:016x}", self.key.hash_one(seen.shown()))
+    }
+
+    /// Whether the file holds what has not been taken yet: somebody is writing it.
+    fn differs(&self, seen: &Seen) -> bool {
+        on_disk::read_text(&self.path).map_err(|error| error.summary()) != seen.taken
+    }
+
+    /// The text after `edit`, secrets in it, and what it means.
+    fn edited(
+        &self,
+        seen: &Seen,
+        edit: impl FnOnce(&str) -> Result<String, EditError>,
+    ) -> Result<(String, Config), WriteError> {
+        if self.differs(seen) {
+            return Err(WriteError::Changed);
+        }
+        if let Some(fault) = &*self.fault.borrow() {
+            return Err(WriteError::FileIsBad(fault.clone()));
+        }
+        let text = mask::restored(&edit(&seen.good)?, &seen.good);
+        let (config, _) = parse(&text).map_err(WriteError::Bad)?;
+        Ok((text, config))
+    }
+
+    /// The text with its masked secrets put back. What was shown is the file's text; where that is bad, its
+    /// secrets may only be in the good one.
+    fn restored(&self, seen: &Seen, text: &str) -> String {
+        mask::restored(&mask::restored(text, seen.shown()), &seen.good)
+    }
+
+    fn write(&self, seen: &mut Seen, text: &str) -> Result<(), WriteError> {
+        let text = self.restored(seen, text);
         let (config, warnings) = parse(&text).map_err(WriteError::Bad)?;
         if text != seen.good {
             on_disk::replace(&on_disk::beside(&self.path, "previous"), &seen.good).map_err(|e| self.not_written(e))?;
@@ -261,7 +406,7 @@ impl Inner {
         keep_good(&self.path, &text);
         seen.taken = Ok(text.clone());
         seen.candidate = None;
-        self.put_in_force(&mut seen, text, config);
+        self.put_in_force(seen, text, config);
         Ok(())
     }
 }
@@ -292,6 +437,8 @@ fn last_good(path: &Path) -> Option<(String, Config)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const ONE: &str = "streams:\n  - { name: A, url: 'rtsp://10.0.0.5/' }\n";

@@ -30,7 +30,7 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(2);
 /// The types of events; `heartbeat` and `resync` come whatever `?types=` says.
 pub(super) const TYPES: [&str; 5] = ["check", "state", "incident", "cameras", "host"];
-const RESYNC: &str = "resync";
+pub(super) const RESYNC: &str = "resync";
 
 /// One numbered event.
 #[derive(Clone, Debug)]
@@ -129,6 +129,11 @@ impl Feed {
         Sse::default().id(format!("{}-{}", self.run, event.number)).event(event.kind).data(&*event.data)
     }
 
+    /// For who listens by other means than server-sent events.
+    pub fn ear(&self) -> Ear {
+        Ear(self.sent.subscribe())
+    }
+
     /// One listener's events until `stop`. `place` is held as long as the stream lives.
     pub fn stream(
         &self,
@@ -147,6 +152,23 @@ impl Feed {
             Some((Ok(event), listener))
         });
         hello.chain(events).take_until(async move { stop.cancelled().await })
+    }
+}
+
+/// What happens from now on, as it happens, without ids.
+pub(super) struct Ear(broadcast::Receiver<Numbered>);
+
+impl Ear {
+    /// The next event's type and data; `resync` where some were missed; none at the end. Safe to cancel.
+    pub async fn next(&mut self) -> Option<(&'static str, Arc<str>)> {
+        match self.0.recv().await {
+            Ok(event) => Some((event.kind, event.data)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                let event = resync(0, &format!("{missed} events were missed"));
+                Some((event.kind, event.data))
+            }
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
     }
 }
 

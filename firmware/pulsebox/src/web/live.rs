@@ -21,8 +21,7 @@ use utoipa_axum::routes;
 
 use super::Shared;
 use super::error::ApiError;
-use super::params::Params;
-use super::routes::Id;
+use super::params::{Id, Params};
 use crate::camera::sessions::Ending;
 use crate::camera::{Fault, StreamKind, Verdict};
 use crate::config::CameraConfig;

@@ -1,21 +1,34 @@
-//! The page and its API: reads the board, asks the past through [`Past`], changes nothing.
+//! The page and its API: reads the board, asks the past through [`Past`], writes settings and orders.
 //!
-//! Until sign-in exists it is bound to loopback and only reads (GET, HEAD). Live video, settings and the
-//! full page come later; the page is built in `firmware/ui` and compiled in.
+//! [`guard`] stands before every call: nothing is open that [`access`] does not say is open.
 
 mod access;
+mod body;
+mod check;
+mod config;
+mod cors;
+mod csv;
 mod error;
 mod feed;
 mod guard;
+mod history;
 mod live;
+mod metrics;
+mod openapi;
 mod page;
 mod params;
-mod past;
-mod picture;
+mod read;
 mod routes;
 mod server;
+mod settings;
+mod socket;
+mod stream_settings;
+mod streams;
+mod system;
 #[cfg(test)]
 mod tests;
+mod thumbnails;
+mod tls;
 mod view;
 
 use std::io;
@@ -23,24 +36,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub use access::Access;
-pub use past::{Bucket, Past, PastError, StateTimes, Uptime};
+pub use access::{Access, Caller, Forgotten, MadeToken, Refusal, Scope, forget_password};
 pub use server::bind;
+pub use tls::Port;
 
 use crate::clock::Clock;
 use crate::config::Store;
 use crate::live::Live;
 use crate::monitor::Orders;
 use crate::monitor::board::Board;
-
-/// Event streams at once; each page holds one.
-const LISTENERS: usize = 50;
-/// WebSockets at once, live views included.
-const SOCKETS: usize = 50;
+// The questions' words, for the rooms below as `super::past`.
+use crate::monitor::past::{self, Past};
 
 /// What the web needs.
 #[derive(Clone)]
@@ -68,45 +77,94 @@ struct Shared {
     board: Board,
     past: Arc<dyn Past>,
     clock: Clock,
-    #[allow(dead_code)] // the writing routes come next
     orders: Orders,
     config: Arc<Store>,
     live: Live,
-    #[allow(dead_code)]
     access: Access,
+    /// The box's host name.
+    host_name: String,
+    /// Names of the box beside those in the configuration.
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
+    /// One-off checks at once.
+    checks: Arc<Semaphore>,
+    pictures: thumbnails::Counts,
+    /// Connections of any kind.
+    connections: Arc<Semaphore>,
+    /// WebSockets of any kind.
     sockets: Arc<Semaphore>,
+    /// MJPEG streams.
+    mjpeg: Arc<Semaphore>,
+    limits: system::Limits,
+    tally: metrics::Tally,
     stop: CancellationToken,
 }
 
+impl Shared {
+    /// What stands beside the board in a view of a camera.
+    fn beside(&self) -> view::Beside {
+        let config = self.config.current();
+        let subs = config.cameras.iter().filter(|camera| camera.sub_url.is_some()).map(|camera| camera.id.clone());
+        view::Beside { now: self.clock.now(), live: self.live.clone(), subs: subs.collect() }
+    }
+}
+
 impl Web {
-    /// Opens the port with [`bind`], logs its warning and serves until `stop`; ends within a second of it.
+    /// Opens the port with [`bind`] and serves until `stop`; ends within a second of it.
     ///
     /// # Errors
     /// The port is taken or not allowed; the text names it and says what to do.
     pub async fn serve(self, listen: SocketAddr, stop: CancellationToken) -> io::Result<()> {
-        let (listener, warning) = bind(listen).await?;
-        if let Some(warning) = warning {
-            log::warn!("{warning}");
-        }
+        let listener = bind(listen).await?;
         self.serve_on(listener, stop).await;
         Ok(())
     }
 
     /// Serves on a port that is open already, until `stop`; ends within a second of it.
-    pub async fn serve_on(self, listener: TcpListener, stop: CancellationToken) {
-        let (router, follow) = self.router(stop.clone());
-        tokio::join!(server::serve(listener, router, stop), follow);
+    pub async fn serve_on(self, port: impl Into<Port>, stop: CancellationToken) {
+        let port = port.into();
+        self.warn_unclaimed(&port);
+        let access = self.access.clone().follow(stop.clone());
+        let to_https = routes::to_https(self.config.clone(), self.all_hosts());
+        let connections = Arc::new(Semaphore::new(server::CONNECTIONS));
+        let (router, follow) = self.router(connections.clone(), stop.clone());
+        tokio::join!(server::serve(port, router, to_https, connections, stop), follow, access);
+    }
+
+    /// Names of the box beside those in the configuration.
+    fn all_hosts(&self) -> Vec<String> {
+        self.hosts.iter().cloned().chain([host_name()]).collect()
+    }
+
+    /// Whoever comes first sets the password: a person should know that this is still to be done.
+    fn warn_unclaimed(&self, port: &Port) {
+        let is_local = port.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        if !is_local && !self.access.is_claimed() {
+            log::warn!("no password is set yet, and whoever opens the page first sets it: open it now");
+        }
     }
 
     /// The routes, and what must run beside them so that events are told (ends with `stop`).
-    pub fn router(self, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
+    fn router(self, connections: Arc<Semaphore>, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
+        let (host_name, hosts) = (host_name(), self.all_hosts());
+        let web = &self.config.current().web;
+        let limits = system::Limits {
+            http: server::CONNECTIONS,
+            events: web.event_streams,
+            sockets: web.sockets,
+            mjpeg: web.mjpeg_streams,
+        };
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
-            listeners: Arc::new(Semaphore::new(LISTENERS)),
-            sockets: Arc::new(Semaphore::new(SOCKETS)),
+            listeners: Arc::new(Semaphore::new(limits.events)),
+            connections: connections.clone(),
+            mjpeg: Arc::new(Semaphore::new(limits.mjpeg)),
+            limits,
+            tally: metrics::Tally::default(),
+            checks: Arc::new(Semaphore::new(check::AT_ONCE)),
+            pictures: thumbnails::Counts::default(),
+            sockets: Arc::new(Semaphore::new(limits.sockets)),
             board: self.board,
             past: self.past,
             clock: self.clock,
@@ -114,15 +172,22 @@ impl Web {
             config: self.config,
             live: self.live,
             access: self.access,
-            hosts: self.hosts,
+            host_name,
+            hosts,
             stop: stop.clone(),
         });
         // Subscribed here and not in the future: no event between is missed.
-        let events = shared.board.events();
+        let (events, counted) = (shared.board.events(), shared.board.events());
         let beside = shared.clone();
         let follow = async move {
-            beside.feed.follow(beside.board.clone(), events, stop).await;
+            let feed = beside.feed.follow(beside.board.clone(), events, stop.clone());
+            tokio::join!(feed, beside.tally.follow(&beside.board, counted, stop));
         };
         (routes::router(shared), follow)
     }
+}
+
+/// What this machine is called.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

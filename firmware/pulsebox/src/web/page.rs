@@ -110,7 +110,7 @@ fn answer(
     body: Bytes,
 ) -> Response<Body> {
     let etag = format!("\"{etag}\"");
-    let mut response = if super::picture::has(request, &etag) {
+    let mut response = if super::thumbnails::has(request, &etag) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response

@@ -2,9 +2,32 @@
 
 use std::collections::BTreeMap;
 
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use jiff::Timestamp;
+use utoipa::IntoParams;
 
 use super::error::ApiError;
+
+/// The camera's id in the path.
+#[derive(IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
+pub(super) struct Id(
+    /// The camera's id.
+    #[param(pattern = "^[a-z0-9_-]{1,64}$", example = "gate")]
+    pub String,
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(_) => Err(ApiError::bad_request("the id in the path is not text", "Ids are a-z, 0-9, `_` and `-`.")),
+        }
+    }
+}
 
 /// The longest query that is read, bytes.
 const QUERY_MAX: usize = 4096;
@@ -54,6 +77,19 @@ impl Params {
                 format!("Write RFC 3339 with the zone, for instance {name}=2026-11-21T06:00:00Z."),
             )
         })
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.text(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(ApiError::bad_request(
+                format!("`{name}` is neither true nor false"),
+                format!("Write {name}=true, or leave it out."),
+            )),
+        }
     }
 
     /// A whole number within `range`.

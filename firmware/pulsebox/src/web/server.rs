@@ -1,26 +1,31 @@
-//! Listens, and speaks HTTP/1.1 to at most 200 connections at once.
+//! Listens, and speaks HTTP/1.1, encrypted or not, to at most 200 connections at once.
 //!
 //! Our own accept loop and not `axum::serve`, which has no deadline for a request's head: 200 clients
 //! that send a byte a minute would shut everybody else out.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::tls::{Port, Tls};
+
 /// Connections at once.
-const CONNECTIONS: usize = 200;
+pub(super) const CONNECTIONS: usize = 200;
 /// Refusals being written at once; beyond them a connection is closed without a word.
 const REFUSALS: usize = 20;
 /// How long a request's head may take, and how long a connection may wait for its next request.
@@ -35,30 +40,28 @@ const SEND_BUFFER: usize = 256 << 10;
 /// What a request's head may measure, bytes.
 const HEAD_MAX: usize = 16 << 10;
 
+/// The first byte of a TLS connection (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
+
 const NO_ROOM: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 10\r\n\
     Connection: close\r\nContent-Length: 96\r\n\r\n\
     {\"error\":{\"what\":\"200 connections are open\",\"do\":\"Close some pages, or try again in a moment.\"}}";
 
-/// Opens the port. Until sign-in exists this is on loopback whatever `listen` says: another address is
-/// turned to `127.0.0.1`, and the warning says so.
+/// Who is at the other end of a connection: in the extensions of each of its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+}
+
+/// Opens the port.
 ///
 /// # Errors
 /// The port is taken or not allowed; the text names it and says what to do.
-pub async fn bind(listen: SocketAddr) -> io::Result<(TcpListener, Option<String>)> {
-    let (address, warning) = if listen.ip().is_loopback() {
-        (listen, None)
-    } else {
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port());
-        let warning = format!(
-            "web: listen: {listen} would show the cameras to everybody on the network, and there is no sign-in yet: \
-             the page listens on {address} only"
-        );
-        (address, Some(warning))
-    };
-    match TcpListener::bind(address).await {
-        Ok(listener) => Ok((listener, warning)),
-        Err(e) => Err(io::Error::new(e.kind(), bind_error(address, &e))),
-    }
+pub async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(listen).await.map_err(|e| io::Error::new(e.kind(), bind_error(listen, &e)))
 }
 
 fn bind_error(address: SocketAddr, error: &io::Error) -> String {
@@ -78,18 +81,26 @@ fn bind_error(address: SocketAddr, error: &io::Error) -> String {
 }
 
 /// Serves until `stop`; then lets answers end for less than a second.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// `rooms` has [`CONNECTIONS`] places. `to_https` answers what comes unencrypted to a port that is encrypted.
+pub(super) async fn serve(
+    port: Port,
+    router: Router,
+    to_https: Router,
+    rooms: Arc<Semaphore>,
+    stop: CancellationToken,
+) {
+    let Port { listener, tls } = port;
+    let doors = Doors { router, to_https, tls };
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
-    let rooms = Arc::new(Semaphore::new(CONNECTIONS));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(e) => {
                 // Out of file descriptors, mostly: others must close first.
                 log::warn!("the page's port takes no connection for the moment: {e}");
@@ -98,7 +109,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             }
         };
         if let Ok(room) = rooms.clone().try_acquire_owned() {
-            let speak = speak(stream, router.clone(), stop.clone());
+            let speak = doors.clone().open(stream, address, stop.clone());
             let cut = cut.clone();
             tasks.spawn(async move {
                 let _room = room;
@@ -122,18 +133,61 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
 }
 
+/// What answers a connection.
+#[derive(Clone)]
+struct Doors {
+    router: Router,
+    to_https: Router,
+    tls: Option<Tls>,
+}
+
+impl Doors {
+    /// Sees how a connection speaks, and speaks with it.
+    async fn open(self, stream: TcpStream, address: SocketAddr, stop: CancellationToken) {
+        let _ = stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
+        let untaken = u32::try_from(UNTAKEN_DEADLINE.as_millis()).unwrap_or(u32::MAX);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, untaken);
+        let Some(Tls(acceptor)) = self.tls else {
+            return speak(stream, Peer { address, tls: false }, self.router, stop).await;
+        };
+        let hello = async {
+            let mut first = [0];
+            match stream.peek(&mut first).await {
+                Ok(1) if first[0] != HANDSHAKE => Ok(Err(stream)),
+                _ => acceptor.accept(stream).await.map(Ok),
+            }
+        };
+        let hello = tokio::select! {
+            hello = timeout(HEAD_DEADLINE, hello) => hello,
+            () = stop.cancelled() => return,
+        };
+        match hello {
+            Ok(Ok(Ok(encrypted))) => speak(encrypted, Peer { address, tls: true }, self.router, stop).await,
+            Ok(Ok(Err(plain))) => speak(plain, Peer { address, tls: false }, self.to_https, stop).await,
+            // A browser that does not trust the certificate yet: nothing to tell anybody.
+            Ok(Err(e)) => log::debug!("{address}: no TLS handshake: {e}"),
+            Err(_) => log::debug!("{address}: no TLS handshake within {} s", HEAD_DEADLINE.as_secs()),
+        }
+    }
+}
+
 /// One connection, request after request.
-async fn speak(stream: TcpStream, router: Router, stop: CancellationToken) {
-    let _ = stream.set_nodelay(true);
-    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
-    let untaken = u32::try_from(UNTAKEN_DEADLINE.as_millis()).unwrap_or(u32::MAX);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, untaken);
+async fn speak<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(HEAD_MAX)
         .max_headers(64)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -169,17 +223,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_on_the_network_is_turned_to_loopback_and_said_so() {
-        let (listener, warning) = bind("0.0.0.0:0".parse().unwrap()).await.unwrap();
-        assert!(listener.local_addr().unwrap().ip().is_loopback());
-        let warning = warning.unwrap();
-        assert!(warning.contains("0.0.0.0:0") && warning.contains("no sign-in"), "{warning}");
-        assert_eq!(bind("127.0.0.1:0".parse().unwrap()).await.unwrap().1, None);
-    }
-
-    #[tokio::test]
     async fn a_port_that_is_taken_is_named_with_what_to_do() {
-        let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let taken = listener.local_addr().unwrap();
         let error = bind(taken).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);

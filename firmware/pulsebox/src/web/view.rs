@@ -1,16 +1,47 @@
 //! The shapes of the API's answers. Times are RFC 3339 in UTC; names carry their unit.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::stream_settings::StreamSettings;
 
 use crate::camera::{RungTime, Severity, StreamInfo, Verdict};
+use crate::live::Live;
 use crate::monitor::board::{BoxStatus, CameraStatus, Incident, Recent, Report, Snapshot, State, Thumbnail};
 
-/// One camera, as `/api/streams/{id}` tells it.
-#[derive(Debug, Serialize)]
+/// What stands beside the board in a view of a camera.
+#[derive(Debug)]
+pub(super) struct Beside {
+    /// For ages.
+    pub now: Timestamp,
+    /// Who watches.
+    pub live: Live,
+    /// Cameras with a second stream.
+    pub subs: HashSet<String>,
+}
+
+/// What of a camera can be watched live, and how many do.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct LiveView {
+    /// Now.
+    viewers: usize,
+    /// The main stream: always.
+    main: bool,
+    /// The second stream, where `sub_url` is configured.
+    sub: bool,
+}
+
+/// One camera, as `/api/streams` tells it.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CameraView<'a> {
+    /// Its id.
+    #[schema(pattern = "^[a-z0-9_-]{1,64}$")]
     id: &'a str,
+    /// As people call it.
     name: &'a str,
     /// Without credentials.
     url: &'a str,
@@ -34,11 +65,31 @@ pub(super) struct CameraView<'a> {
     next_check: Option<Timestamp>,
     incident: Option<&'a Incident>,
     thumbnail: Option<ThumbnailView>,
+    /// The last 50 checks, oldest first.
     recent: Vec<RecentView>,
+    live: LiveView,
+    /// Paused until then.
+    paused_until: Option<Timestamp>,
+}
+
+/// One camera with its settings, as `/api/streams/{id}` tells it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CameraDetail<'a> {
+    #[serde(flatten)]
+    camera: CameraView<'a>,
+    /// What the file gives of it, secrets masked.
+    #[schema(value_type = StreamSettings)]
+    settings: Value,
+}
+
+impl<'a> CameraDetail<'a> {
+    pub fn new(camera: CameraView<'a>, settings: Value) -> Self {
+        Self { camera, settings }
+    }
 }
 
 /// The last good picture, without its bytes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ThumbnailView {
     url: String,
     at: Timestamp,
@@ -48,7 +99,8 @@ struct ThumbnailView {
     etag: String,
 }
 
-#[derive(Debug, Serialize)]
+/// One check.
+#[derive(Debug, Serialize, ToSchema)]
 struct RecentView {
     at: Timestamp,
     verdict: Verdict,
@@ -63,8 +115,8 @@ impl From<&Recent> for RecentView {
 }
 
 impl<'a> CameraView<'a> {
-    /// `now` is for the picture's age.
-    pub fn new(camera: &'a CameraStatus, now: Timestamp) -> Self {
+    pub fn new(camera: &'a CameraStatus, beside: &Beside) -> Self {
+        let now = beside.now;
         let last: Option<&Report> = camera.last.as_deref();
         let row = last.map(|report| report.verdict.row());
         Self {
@@ -91,6 +143,12 @@ impl<'a> CameraView<'a> {
             incident: camera.incident.as_deref(),
             thumbnail: camera.thumbnail.as_deref().map(|thumbnail| ThumbnailView::new(&camera.id, thumbnail, now)),
             recent: camera.recent.iter().map(RecentView::from).collect(),
+            live: LiveView {
+                viewers: beside.live.viewers(&camera.id),
+                main: true,
+                sub: beside.subs.contains(&camera.id),
+            },
+            paused_until: camera.paused_until,
         }
     }
 }
@@ -114,23 +172,23 @@ pub(super) fn age_seconds(at: Timestamp, now: Timestamp) -> u64 {
 }
 
 /// To a tenth: more would only look exact.
-fn millis(ms: f64) -> f64 {
+pub(super) fn millis(ms: f64) -> f64 {
     (ms * 10.0).round() / 10.0
 }
 
 /// All cameras in the configuration's order.
-pub(super) fn cameras(snapshot: &Snapshot, now: Timestamp) -> Vec<CameraView<'_>> {
-    snapshot.in_order().map(|camera| CameraView::new(camera, now)).collect()
+pub(super) fn cameras<'a>(snapshot: &'a Snapshot, beside: &Beside) -> Vec<CameraView<'a>> {
+    snapshot.in_order().map(|camera| CameraView::new(camera, beside)).collect()
 }
 
 /// `/api/status`: StreamPulse's object by camera name, and beside it ours: `cameras` and `host`. A camera
 /// that is itself called so is found only in the list.
-pub(super) fn status(snapshot: &Snapshot, now: Timestamp) -> serde_json::Result<Value> {
+pub(super) fn status(snapshot: &Snapshot, beside: &Beside) -> serde_json::Result<Value> {
     let mut all = Map::new();
     for camera in snapshot.in_order() {
         all.insert(camera.name.clone(), stream_pulse(camera));
     }
-    all.insert("cameras".into(), serde_json::to_value(cameras(snapshot, now))?);
+    all.insert("cameras".into(), serde_json::to_value(cameras(snapshot, beside))?);
     all.insert("host".into(), serde_json::to_value(&snapshot.host)?);
     Ok(Value::Object(all))
 }
@@ -155,7 +213,7 @@ fn stream_pulse(camera: &CameraStatus) -> Value {
 }
 
 /// `/api/health`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     /// `healthy`; `degraded`: it watches, with something to look after; `unhealthy`: it stands still.
     pub status: &'static str,
@@ -164,8 +222,8 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// `standstill` says why nothing is being watched, where that is so.
-    pub fn new(host: &BoxStatus, standstill: Option<String>) -> Self {
+    /// `standstill` says why nothing is being watched, where that is so; `access` what is wrong with sign-in.
+    pub fn new(host: &BoxStatus, standstill: Option<String>, access: Option<String>) -> Self {
         let status_if = |reasons: &[String]| match (&standstill, reasons.is_empty()) {
             (Some(_), _) => "unhealthy",
             (None, false) => "degraded",
@@ -181,6 +239,7 @@ impl Health {
                 .iter()
                 .map(|fault| format!("the configuration file has a mistake, the last good one is in force: {fault}")),
         );
+        reasons.extend(access);
         Self { status: status_if(&reasons), reasons }
     }
 }

@@ -1,5 +1,5 @@
 // The stretches of down and degraded of the last 30 days, newest first, each with what proves it.
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { href, part } from "../api";
 import { Button, ErrorNotice, Exact, Rich, StateBadge } from "../components";
 import { now, words } from "../store";
@@ -13,8 +13,12 @@ const LIMIT = 100;
 const SHOWN_AT_FIRST = 5;
 
 export function Incidents({ camera }: { camera: CameraView }) {
+  const [open, setOpen] = useState(false);
   const query = useMemo(() => period(DAYS), [camera.state, camera.incident?.id]);
-  const { value, error } = useAsked<Incident[]>(`api/streams/${part(camera.id)}/incidents?${query}&limit=${LIMIT}`);
+  // While one is shown that is not over, each check may end it.
+  const again = `${camera.state} ${camera.incident?.id} ${open ? camera.checked_at : ""}`;
+  const { value, error } = useAsked<Incident[]>(`api/streams/${part(camera.id)}/incidents?${query}&limit=${LIMIT}`, again);
+  useEffect(() => setOpen(value?.some((incident) => incident.to === null) ?? false), [value]);
   const [all, setAll] = useState(false);
   const newest = value?.toReversed() ?? [];
   const shown = all ? newest : newest.slice(0, SHOWN_AT_FIRST);

@@ -2,7 +2,7 @@
 import { part } from "../api";
 import { ErrorNotice } from "../components";
 import type { CameraView, Uptime as Share, Uptimes } from "../types";
-import { span } from "../words";
+import { percent, span } from "../words";
 import { useAsked } from "./ask";
 
 const PERIODS: { key: keyof Uptimes; text: string }[] = [
@@ -11,14 +11,6 @@ const PERIODS: { key: keyof Uptimes; text: string }[] = [
   { key: "month", text: "30 d" },
   { key: "year", text: "365 d" },
 ];
-
-/** Never rounded up to 100: a minute down in a year is seen. */
-function percent(share: number): string {
-  if (share >= 100) return "100 %";
-  const digits = share > 99.9 ? 3 : share > 99 ? 2 : 1;
-  const cut = Math.floor(share * 10 ** digits) / 10 ** digits;
-  return `${cut.toFixed(digits)} %`;
-}
 
 function said({ percent: share, times_ms: times }: Share): string {
   if (share === null) return "not watched";

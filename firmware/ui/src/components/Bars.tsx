@@ -1,21 +1,9 @@
 // The last 50 checks as bars, oldest first; a gap where the box was not watching.
 import { words } from "../store";
 import type { Recent } from "../types";
-import { exact, millis } from "../words";
+import { exact, millis, withGaps } from "../words";
 
 const BARS = 50;
-/** Checks further apart than this many heartbeats (and a long check) have a gap between them. */
-const GAP_HEARTBEATS = 2;
-const LONGEST_CHECK_S = 20;
-
-function withGaps(checks: readonly Recent[], heartbeatSeconds: number): (Recent | null)[] {
-  const gap = (GAP_HEARTBEATS * heartbeatSeconds + LONGEST_CHECK_S) * 1000;
-  return checks.flatMap((check, i) => {
-    const before = checks[i - 1];
-    const silent = before && Date.parse(check.at) - Date.parse(before.at) > gap;
-    return silent ? [null, check] : [check];
-  });
-}
 
 export function Bars({ recent, heartbeatSeconds }: { recent: readonly Recent[]; heartbeatSeconds: number }) {
   const last = recent.slice(-BARS);

@@ -26,9 +26,10 @@ const HEIGHT = 170;
 export function Chart({ title, times, lines, format, said }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const pointed = useRef<HTMLSpanElement>(null);
+  const measured = lines.some((line) => line.values.some((value) => value !== null));
   useEffect(() => {
     const element = place.current;
-    if (!element) return;
+    if (!element || !measured) return;
     let chart: uPlot | null = null;
     const draw = () => {
       chart?.destroy();
@@ -48,7 +49,7 @@ export function Chart({ title, times, lines, format, said }: Props) {
   return (
     <figure class="card chart">
       <h3>{title} <span ref={pointed} class="soft small" aria-hidden="true" /></h3>
-      <div ref={place} class="plot" aria-hidden="true" />
+      {measured && <div ref={place} class="plot" aria-hidden="true" />}
       <figcaption class="soft small">{said}</figcaption>
     </figure>
   );
@@ -62,6 +63,13 @@ function timeLabel(seconds: number, step: number): string {
   return at.toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
 }
 
+/** Points that have no neighbour to draw a line to: else nobody would see them. */
+function alone({ values }: Line): () => number[] {
+  const known = (i: number) => values[i] != null;
+  const single = values.flatMap((_, i) => (known(i) && !known(i - 1) && !known(i + 1) ? [i] : []));
+  return () => single;
+}
+
 function options(title: string, lines: Line[], format: (value: number) => string, element: HTMLElement, pointed: HTMLElement | null): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (token: string) => style.getPropertyValue(token).trim();
@@ -73,7 +81,7 @@ function options(title: string, lines: Line[], format: (value: number) => string
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
     axes: [{ ...axis, space: 70, values: (_chart, splits, _axis, _space, step) => splits.map((split) => timeLabel(split, step)) }, { ...axis, size: 84, values: (_chart, splits) => splits.map((split) => format(split)) }],
-    series: [{ label: title }, ...lines.map((line): uPlot.Series => ({ label: line.label, stroke: colour(line.colour), width: 1.6, spanGaps: false, points: { show: false } }))],
+    series: [{ label: title }, ...lines.map((line): uPlot.Series => ({ label: line.label, stroke: colour(line.colour), width: 1.6, spanGaps: false, points: { show: true, size: 4, filter: alone(line) } }))],
     hooks: {
       // What lies under the pointer.
       setCursor: [(chart) => {

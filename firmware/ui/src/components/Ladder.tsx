@@ -1,7 +1,7 @@
 // The ladder that a check climbs: rungs reached with their times, the one it is at, the one it fell from.
 import { ladder } from "../store";
 import type { Rung, RungTime } from "../types";
-import { millis, RUNG_WORD, withoutAdvice } from "../words";
+import { millis, particulars, RUNG_WORD } from "../words";
 import { Icon } from "./Icon";
 import { Rich } from "./Rich";
 
@@ -57,7 +57,7 @@ export function Ladder({ rungs, running = false, verdict, title, advice, message
               <div class="fell">
                 <strong>{title ?? row?.title}</strong>
                 {advice && <p><Rich text={advice} /></p>}
-                {message && <p class="soft small"><Rich text={withoutAdvice(message, advice)} /></p>}
+                {message && <p class="soft small"><Rich text={particulars(message, title ?? row?.title, advice)} /></p>}
               </div>
             )}
           </li>

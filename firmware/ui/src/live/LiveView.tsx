@@ -5,6 +5,7 @@ import { href, part } from "../api";
 import { Button, Icon, Rich, Select } from "../components";
 import { Picture } from "./Picture";
 import { refreshSession } from "../session";
+import { link } from "../store";
 import type { CameraView } from "../types";
 import { codecName } from "../words";
 import { Player, playsCodec, type PlayerState, type StreamKind } from "./player";
@@ -75,7 +76,7 @@ export function LiveView({ camera, compact = false }: Props) {
     }
     player.current?.stop();
     setState({ is: "connecting" });
-    if (still.current) still.current.src = `${href(`api/streams/${part(camera.id)}/video`)}?quality=${wanted}&t=${Date.now()}`;
+    if (still.current) still.current.src = `${href(`api/streams/${part(camera.id)}/video`)}?quality=${wanted}`;
   };
   const stop = () => {
     endStill(still.current);
@@ -115,6 +116,12 @@ export function LiveView({ camera, compact = false }: Props) {
     };
   }, []);
 
+  // What broke off goes on by itself once the camera is back.
+  const broken = state.is === "ended" || state.is === "error";
+  useEffect(() => {
+    if (broken && (camera.state === "up" || camera.state === "degraded")) latest.current.play();
+  }, [camera.state]);
+
   const playing = state.is === "playing";
   const moving = playing && !isStill(quality);
   const refused = quality === "main" && !playable && !running;
@@ -147,7 +154,9 @@ export function LiveView({ camera, compact = false }: Props) {
           <div class="over">
             {running
               ? <Button icon="stop" label={`Stop ${camera.name}`} onClick={stop} />
-              : <Button icon="play" label={`Play ${camera.name}`} onClick={() => play(quality)} disabled={refused} />}
+              : refused
+                ? <span class="age">{codecName(camera.stream?.codec ?? "")}: not in this browser</span>
+                : <Button icon="play" label={`Play ${camera.name}`} onClick={() => play(quality)} />}
           </div>
         )}
       </div>
@@ -184,7 +193,7 @@ function Words({ state, compact, skipped }: { state: PlayerState; compact: boole
           {skipped > 0 && <span class="small"> · {skipped} frames left out</span>}</p>
       )}
       {state.is === "paused" && <p><Icon name="pause" size={14} /> Paused</p>}
-      {state.is === "lost" && <p><span class="spinner" aria-hidden="true" /> {state.opened ? "Connection lost" : "No live view (too many open?)"}, trying again …</p>}
+      {state.is === "lost" && <p><span class="spinner" aria-hidden="true" /> {state.opened || link.value.state !== "live" ? "Connection lost" : "No live view (too many open?)"}, trying again …</p>}
       {state.is === "unsupported" && <p class="bad">This browser cannot play {codecName(state.codec)}.{!compact && " Choose another quality."}</p>}
       {(state.is === "error" || state.is === "ended") && (
         <p class="bad"><strong>{state.message}</strong>{!compact && state.advice && <> <Rich text={state.advice} /></>}</p>

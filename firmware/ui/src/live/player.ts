@@ -34,10 +34,12 @@ interface Status {
 /** Waiting for the browser to take them; more, and the view begins anew at a key frame. */
 const QUEUE_BYTES_MAX = 16 << 20;
 const QUEUE_LENGTH_MAX = 500;
-/** Further behind the newest frame than this, jump; behind by less, play a little faster. */
+/** Kept between what is shown and the newest frame, so that a late packet is not seen: this, or some frames. */
+const CUSHION_S = 0.25;
+const CUSHION_FRAMES = 2.5;
+/** Further behind than this (and twice the cushion), jump; behind by less, play a little faster. */
 const BEHIND_JUMP_S = 2;
-const BEHIND_HURRY_S = 0.6;
-const BEHIND_AIM_S = 0.15;
+const BEHIND_HURRY_S = 0.4;
 /** What was played is thrown away beyond this. */
 const KEEP_PLAYED_S = 10;
 const RETRY_MIN_MS = 1_000;
@@ -74,6 +76,7 @@ export class Player {
   private retry: number | undefined;
   private watch: number | undefined;
   private begun: PlayerState | null = null;
+  private cushion = CUSHION_S;
   private lastFrame = 0;
   private frames = 0;
 
@@ -210,6 +213,7 @@ export class Player {
     }
     if (!this.jpeg) this.openMedia(mime);
     // Told once a picture is seen: "playing" over nothing would be a lie.
+    this.cushion = Math.max(CUSHION_S, fps ? CUSHION_FRAMES / fps : 0);
     this.begun = { is: "playing", stream, codec, width, height, fps };
     this.watchOver();
   }
@@ -236,7 +240,6 @@ export class Player {
       this.feed();
     });
     this.video.src = media.url;
-    this.video.play().catch(() => {}); // muted: allowed; refused only while hidden, and tried again in keepUp
   }
 
   private dropMedia(): void {
@@ -298,9 +301,15 @@ export class Player {
     const end = ranges.end(ranges.length - 1);
     if (video.currentTime < start) video.currentTime = start;
     const behind = end - video.currentTime;
-    if (behind > BEHIND_JUMP_S || behind < -0.5) video.currentTime = Math.max(start, end - BEHIND_AIM_S);
-    video.playbackRate = behind > BEHIND_HURRY_S ? 1.1 : 1;
-    if (video.paused) video.play().catch(() => {});
+    if (video.paused) {
+      // The first frame is shown already; it moves once there is a cushion, from as near the edge as that allows.
+      if (behind < this.cushion) return;
+      if (behind > this.cushion + BEHIND_HURRY_S) video.currentTime = Math.max(start, end - this.cushion);
+      video.play().catch(() => {}); // muted: allowed; refused only while hidden, and tried again with the next frame
+      return;
+    }
+    if (behind > Math.max(BEHIND_JUMP_S, 2 * this.cushion) || behind < -0.5) video.currentTime = Math.max(start, end - this.cushion);
+    video.playbackRate = behind > this.cushion + BEHIND_HURRY_S ? 1.1 : behind < this.cushion / 2 ? 0.93 : 1;
   }
 
   /** Shows the video once it has a frame, and notices where none comes. */

@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_secs(2);
 const RETRY_AUTH: Duration = Duration::from_secs(60);
 
 /// Which of a camera's streams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StreamKind {
     /// The one of `url`, which checks look at.

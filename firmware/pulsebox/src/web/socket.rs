@@ -1,0 +1,279 @@
+//! `/api/ws`: events to choose from, and commands with results, over one WebSocket.
+//!
+//! One socket has [`COMMANDS`] commands under way at most; a client that does not take what it is sent for
+//! [`UNTAKEN`] is cut, and one that falls behind is told `resync`, as of the event stream.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use futures::stream::{FuturesUnordered, SplitSink};
+use futures::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::access::{Caller, Scope};
+use super::error::{ApiError, ErrorBody};
+use super::feed::Ear;
+use super::params::Params;
+use super::streams::{apply, fresh};
+use super::view::CameraView;
+use super::{Shared, feed};
+
+/// What a client may say at once, bytes.
+const MESSAGE_MAX: usize = 4 << 10;
+/// Commands under way at once; the next one is refused.
+const COMMANDS: usize = 8;
+/// Between two pings.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// A peer that says nothing for this long, not even a pong, is gone.
+const SILENCE: Duration = Duration::from_secs(45);
+/// A message that is not taken by then cuts its reader off.
+const UNTAKEN: Duration = Duration::from_secs(10);
+
+/// A WebSocket of JSON. The client says `{"id":1,"cmd":"subscribe","types":["state"]}`, `unsubscribe`, `check`,
+/// `pause` (with `until`), `resume` (each with `camera`), `identify`, `ping`; each is answered with
+/// `{"id":1,"ok":true,"result":…}` or `{"id":1,"ok":false,"error":{"what":…,"do":…}}`. Events come as
+/// `{"event":"state","data":{…}}`. Commands beyond listening need the scope `admin`.
+#[utoipa::path(
+    get, path = "/api/ws", tag = "cameras",
+    responses(
+        (status = 101, description = "The connection is a WebSocket now"),
+        (status = 400, description = "No WebSocket request", body = ErrorBody),
+        (status = 426, description = "A WebSocket request that the connection does not allow", body = ErrorBody),
+        (status = 503, description = "As many sockets are open as may be", body = ErrorBody),
+    )
+)]
+pub(super) async fn open(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    Params::read(query.as_deref(), &[])?;
+    let upgrade = upgrade.map_err(|rejection| {
+        let status = match rejection {
+            WebSocketUpgradeRejection::ConnectionNotUpgradable(_) => StatusCode::UPGRADE_REQUIRED,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        ApiError::new(status, "this address speaks WebSocket only", "Open it with a WebSocket client.")
+    })?;
+    let place = shared.sockets.clone().try_acquire_owned();
+    let place = place.map_err(|_| ApiError::busy("as many sockets are open as may be", "Close some pages.", 10))?;
+    let upgrade = upgrade.max_message_size(MESSAGE_MAX).max_frame_size(MESSAGE_MAX);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        converse(socket, shared, caller).await;
+        drop(place);
+    }))
+}
+
+/// What a client may say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Command {
+    /// Comes back with the answer.
+    id: Option<Value>,
+    cmd: Wish,
+    types: Option<BTreeSet<String>>,
+    camera: Option<String>,
+    until: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Wish {
+    Subscribe,
+    Unsubscribe,
+    Check,
+    Pause,
+    Resume,
+    Identify,
+    Ping,
+}
+
+/// The peer has gone, or is to be left.
+struct Gone;
+
+async fn converse(socket: WebSocket, shared: Arc<Shared>, caller: Caller) {
+    let (to, mut from) = socket.split();
+    let (stop, ended) = (shared.stop.clone(), caller.ended.clone());
+    let ear = shared.feed.ear();
+    let mut talk = Talk { shared, caller, to, ear, types: BTreeSet::new() };
+    let mut under_way = FuturesUnordered::new();
+    let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard_at = Instant::now();
+    loop {
+        let said = tokio::select! {
+            () = stop.cancelled() => break,
+            () = ended.cancelled() => break,
+            _ = pings.tick() => {
+                if heard_at.elapsed() > SILENCE { break }
+                talk.send(Message::Ping(Vec::new().into())).await
+            }
+            Some(answer) = under_way.next(), if !under_way.is_empty() => talk.say(&answer).await,
+            event = talk.ear.next() => match event {
+                Some((kind, data)) => talk.tell(kind, &data).await,
+                None => break,
+            },
+            message = from.next() => {
+                heard_at = Instant::now();
+                match message {
+                    Some(Ok(Message::Text(text))) => match talk.hear(&text, under_way.len()) {
+                        Heard::Answer(answer) => talk.say(&answer).await,
+                        Heard::Work(command, camera) => {
+                            under_way.push(work(talk.shared.clone(), command, camera));
+                            Ok(())
+                        }
+                    },
+                    Some(Ok(Message::Binary(_))) => {
+                        talk.say(&failed(None, &ApiError::bad_request("this is no text", "Send JSON as text."))).await
+                    }
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+                }
+            }
+        };
+        if said.is_err() {
+            break;
+        }
+    }
+    let _ = timeout(Duration::from_millis(200), talk.to.send(Message::Close(None))).await;
+}
+
+enum Heard {
+    Answer(Value),
+    Work(Command, String),
+}
+
+struct Talk {
+    shared: Arc<Shared>,
+    caller: Caller,
+    to: SplitSink<WebSocket, Message>,
+    ear: Ear,
+    /// What the client listens to; nothing at first.
+    types: BTreeSet<String>,
+}
+
+impl Talk {
+    fn hear(&mut self, text: &str, under_way: usize) -> Heard {
+        let command = match serde_json::from_str::<Command>(text) {
+            Ok(command) => command,
+            Err(_) => {
+                let id = serde_json::from_str::<Map<String, Value>>(text).ok().and_then(|map| map.get("id").cloned());
+                let advice = "Send {\"id\":1,\"cmd\":\"ping\"}; docs/api.md lists the commands.";
+                return Heard::Answer(failed(id, &ApiError::bad_request("the command is not understood", advice)));
+            }
+        };
+        match self.obey(command, under_way) {
+            Ok(heard) => heard,
+            Err((id, error)) => Heard::Answer(failed(id, &error)),
+        }
+    }
+
+    fn obey(&mut self, command: Command, under_way: usize) -> Result<Heard, (Option<Value>, ApiError)> {
+        let id = command.id.clone();
+        let refuse = |error: ApiError| (id.clone(), error);
+        match command.cmd {
+            Wish::Ping => return Ok(Heard::Answer(done(command.id, Value::Null))),
+            Wish::Subscribe | Wish::Unsubscribe => {
+                self.listen(command.cmd, command.types).map_err(refuse)?;
+                return Ok(Heard::Answer(done(command.id, json!({ "types": self.types }))));
+            }
+            _ => {}
+        }
+        if !self.caller.scope.covers(Scope::Admin) {
+            let what = "this token may only read";
+            return Err(refuse(ApiError::new(StatusCode::FORBIDDEN, what, "Use a token with the scope `admin`.")));
+        }
+        if let Wish::Identify = command.cmd {
+            let error = ApiError::conflict("this version has no LED to show itself with", "Look for its address.");
+            return Err(refuse(error));
+        }
+        if under_way >= COMMANDS {
+            return Err(refuse(ApiError::busy(
+                format!("{COMMANDS} commands are under way"),
+                "Wait for one to end.",
+                1,
+            )));
+        }
+        match command.camera.clone() {
+            Some(camera) => Ok(Heard::Work(command, camera)),
+            None => Err(refuse(ApiError::bad_request("`camera` is missing", "Say which camera, by its id."))),
+        }
+    }
+
+    /// Without `types`: all.
+    fn listen(&mut self, wish: Wish, types: Option<BTreeSet<String>>) -> Result<(), ApiError> {
+        let all = || feed::TYPES.iter().map(|&kind| kind.to_owned()).collect();
+        let types: BTreeSet<String> = types.unwrap_or_else(all);
+        if let Some(unknown) = types.iter().find(|kind| !feed::TYPES.contains(&kind.as_str())) {
+            let shown: String = unknown.chars().take(40).collect();
+            let advice = format!("Types are: {}.", feed::TYPES.join(", "));
+            return Err(ApiError::bad_request(format!("`{shown}` is not a type of event"), advice));
+        }
+        match wish {
+            Wish::Subscribe => self.types.extend(types),
+            _ => self.types.retain(|kind| !types.contains(kind)),
+        }
+        Ok(())
+    }
+
+    /// An event, where it is listened to.
+    async fn tell(&mut self, kind: &str, data: &str) -> Result<(), Gone> {
+        let wanted = self.types.contains(kind) || (kind == feed::RESYNC && !self.types.is_empty());
+        if !wanted {
+            return Ok(());
+        }
+        self.send(Message::Text(format!("{{\"event\":\"{kind}\",\"data\":{data}}}").into())).await
+    }
+
+    async fn say(&mut self, answer: &Value) -> Result<(), Gone> {
+        self.send(Message::Text(answer.to_string().into())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Gone> {
+        match timeout(UNTAKEN, self.to.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Gone),
+        }
+    }
+}
+
+/// Carries a command about a camera out; the answer.
+async fn work(shared: Arc<Shared>, command: Command, camera: String) -> Value {
+    let settings = |value: Value| value.as_object().cloned().unwrap_or_default();
+    let status = match command.cmd {
+        Wish::Check => fresh(&shared, &camera).await.map(|(status, _)| status),
+        Wish::Pause => {
+            let pause = match &command.until {
+                Some(until) => json!({ "paused_until": until }),
+                None => json!({ "paused": true }),
+            };
+            apply(&shared, &camera, settings(pause)).await
+        }
+        _ => apply(&shared, &camera, settings(json!({ "paused": null, "paused_until": null }))).await,
+    };
+    match status {
+        Ok(status) => {
+            let view = serde_json::to_value(CameraView::new(&status, &shared.beside()));
+            done(command.id, view.unwrap_or_default())
+        }
+        Err(error) => failed(command.id, &error),
+    }
+}
+
+fn done(id: Option<Value>, result: Value) -> Value {
+    json!({ "id": id, "ok": true, "result": result })
+}
+
+fn failed(id: Option<Value>, error: &ApiError) -> Value {
+    json!({ "id": id, "ok": false, "error": { "what": error.what, "do": error.advice } })
+}

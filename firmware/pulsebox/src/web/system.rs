@@ -1,0 +1,150 @@
+//! `/api/system`: the box, its connections and its live views in numbers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::error::ApiError;
+use super::params::Params;
+use crate::camera::{Codec, StreamKind};
+use crate::monitor::board::{BoxStatus, Snapshot, State as CameraState};
+
+/// The most of each kind of connection.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct Limits {
+    /// Connections of any kind.
+    pub http: usize,
+    /// Event streams.
+    pub events: usize,
+    /// WebSockets.
+    pub sockets: usize,
+    /// MJPEG streams.
+    pub mjpeg: usize,
+}
+
+/// Connections now.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(super) struct Connections {
+    pub http: usize,
+    pub events: usize,
+    pub sockets: usize,
+    pub mjpeg: usize,
+    pub limits: Limits,
+}
+
+impl Connections {
+    pub fn of(shared: &Shared) -> Self {
+        let limits = shared.limits;
+        let taken = |limit: usize, places: &Semaphore| limit.saturating_sub(places.available_permits());
+        Self {
+            http: taken(limits.http, &shared.connections),
+            events: taken(limits.events, &shared.listeners),
+            sockets: taken(limits.sockets, &shared.sockets),
+            mjpeg: taken(limits.mjpeg, &shared.mjpeg),
+            limits,
+        }
+    }
+}
+
+/// Cameras by state.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub(super) struct Counts {
+    pub up: usize,
+    pub degraded: usize,
+    pub down: usize,
+    pub unknown: usize,
+    pub paused: usize,
+}
+
+impl Counts {
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut counts = Self::default();
+        for camera in snapshot.in_order() {
+            *match camera.state {
+                CameraState::Up => &mut counts.up,
+                CameraState::Degraded => &mut counts.degraded,
+                CameraState::Down => &mut counts.down,
+                CameraState::Unknown => &mut counts.unknown,
+                CameraState::Paused => &mut counts.paused,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// One open upstream.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct Upstream {
+    /// The camera's id.
+    camera: String,
+    stream: StreamKind,
+    /// Viewers now.
+    viewers: usize,
+    codec: Option<Codec>,
+    /// Pixels.
+    width: Option<u32>,
+    /// Pixels.
+    height: Option<u32>,
+    /// Frames a second over the last frames.
+    fps: Option<f32>,
+    /// Kilobits (1000) a second over the last frames.
+    kbps: Option<u32>,
+    /// Bytes of video since it was opened.
+    bytes: u64,
+    /// When it was opened.
+    since: Timestamp,
+    /// Frames in hand from the last key frame on.
+    gop_frames: usize,
+    /// How often viewers fell behind and went on at a later key frame.
+    skips: u64,
+}
+
+/// The box in numbers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct System {
+    host: BoxStatus,
+    cameras: Counts,
+    connections: Connections,
+    /// Open upstreams.
+    live: Vec<Upstream>,
+}
+
+/// The box, its cameras by state, its connections and its live views.
+#[utoipa::path(
+    get, path = "/api/system", tag = "box",
+    responses((status = 200, description = "Now", body = System))
+)]
+pub(super) async fn system(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<System>, ApiError> {
+    Params::read(query.as_deref(), &[])?;
+    let snapshot = shared.board.now().clone();
+    let now = shared.clock.now();
+    let upstream = |open: crate::live::Statistics| Upstream {
+        camera: open.camera,
+        stream: open.stream,
+        viewers: open.viewers,
+        codec: open.codec,
+        width: open.width,
+        height: open.height,
+        fps: open.fps,
+        kbps: open.kbps,
+        bytes: open.bytes,
+        since: SignedDuration::try_from(open.open_for).ok().and_then(|age| now.checked_sub(age).ok()).unwrap_or(now),
+        gop_frames: open.gop_frames,
+        skips: open.skips,
+    };
+    Ok(Json(System {
+        host: snapshot.host.clone(),
+        cameras: Counts::of(&snapshot),
+        connections: Connections::of(&shared),
+        live: shared.live.statistics().into_iter().map(upstream).collect(),
+    }))
+}
