@@ -57,7 +57,7 @@ function Figures({ system: { host, cameras, connections, live } }: { system: Sys
   };
   const viewers = live.reduce((sum, one) => sum + one.viewers, 0);
   return (
-    <dl class="figures">
+    <dl class="box-figures">
       <Fact name="Name">{host.name}</Fact>
       <Fact name="Addresses">{host.addresses?.join(", ")}</Fact>
       <Fact name="Running for">{host.uptime_seconds == null ? null : span(host.uptime_seconds * 1000)}</Fact>
