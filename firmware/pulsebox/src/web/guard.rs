@@ -52,7 +52,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (
         HeaderName::from_static("permissions-policy"),
-        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), display-capture=()",
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), display-capture=()",
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! The web through its front door: a real server on loopback, asked over real sockets.
 
+mod access;
 mod api;
 mod docs;
 mod events;

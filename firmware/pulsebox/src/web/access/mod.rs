@@ -108,7 +108,7 @@ impl fmt::Debug for MadeToken {
 /// A token as it is listed.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ListedToken {
-    id: String,
+    pub id: String,
     name: String,
     scope: Scope,
     #[schema(value_type = String, format = DateTime)]

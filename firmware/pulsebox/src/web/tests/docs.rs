@@ -11,7 +11,7 @@ use crate::web::openapi;
 const DOCS: &str = include_str!("../../../../../docs/api.md");
 
 /// Every call of the document: `GET /api/health`.
-fn calls() -> Vec<(String, String)> {
+pub(super) fn calls() -> Vec<(String, String)> {
     let (_, document) = openapi::documented();
     let document: Value = serde_json::from_str(&document.0).unwrap();
     let paths = document["paths"].as_object().unwrap();
