@@ -134,16 +134,10 @@ impl Frames {
         self.get(self.last_key?)
     }
 
-    /// Where a viewer at `number` should rather go on: it has fallen out of the window, or behind by `lag` with
-    /// a key frame to go on at. None: stay. `Some(None)`: wait for a key frame.
-    pub fn jump(&self, number: u64, lag: Duration) -> Option<Option<u64>> {
-        let key = self.last_key.filter(|key| *key > number);
-        let Some(this) = self.get(number) else {
-            return (number < self.next).then_some(key);
-        };
-        let newest = self.window.back()?;
-        let behind = newest.frame.arrived.saturating_duration_since(this.frame.arrived);
-        (behind > lag && key.is_some()).then_some(key)
+    /// Whether a viewer at `number` has fallen out of the window: what is before the last key frame stays only for
+    /// the `lag`.
+    pub fn is_gone(&self, number: u64) -> bool {
+        number < self.next && self.get(number).is_none()
     }
 
     /// Frames and kilobits a second over the window.
@@ -236,9 +230,9 @@ mod tests {
     fn who_falls_out_of_the_window_without_a_key_frame_waits_for_one() {
         let limits = Limits { frames: 5, ..Limits::default() };
         let mut kept = pushed(&limits, (0..20).map(|n| (n, n, n == 0, 1)));
-        assert_eq!(kept.jump(3, limits.lag), Some(None));
-        assert_eq!((kept.jump(16, limits.lag), kept.jump(20, limits.lag)), (None, None));
+        assert_eq!([3, 16, 20].map(|number| kept.is_gone(number)), [true, false, false]);
+        assert!(kept.last_key().is_none());
         kept.push(Frame { key: true, ..kept.window[0].frame.clone() }, &limits);
-        assert_eq!(kept.jump(3, limits.lag), Some(Some(20)));
+        assert_eq!(kept.last_key().map(|key| key.number), Some(20));
     }
 }

@@ -336,11 +336,10 @@ impl Place {
             return Some(Err(ending.clone()));
         }
         if let Some(at) = self.at
-            && let Some(to) = state.frames.jump(at, self.upstream.limits.lag)
+            && state.frames.is_gone(at)
         {
             self.at = None;
             self.missed_from = Some(at);
-            debug_assert!(to.is_none_or(|to| to > at));
         }
         let at = match self.at {
             Some(at) => at,
