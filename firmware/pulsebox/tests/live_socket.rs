@@ -359,7 +359,7 @@ async fn viewers_who_stall_vanish_and_return_cost_the_others_nothing() {
         skips += timeout(PATIENCE, bad).await.expect("a bad viewer hangs").unwrap();
     }
     let (before, after) = (memory.unwrap(), resident_mib());
-    println!("{} frames, {skips} skips, {before} MiB at half time, {after} MiB at the end", last - first);
+    eprintln!("{} frames, {skips} skips, {before} MiB at half time, {after} MiB at the end", last - first);
     assert!(u64::from(last - first) > seconds * 10, "{} frames in {seconds} s", last - first);
     assert!(after < before + 24, "{before} MiB, then {after} MiB");
     assert_eq!(camera.stats().sessions_total, 1, "one upstream for all of them");

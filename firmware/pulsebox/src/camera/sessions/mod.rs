@@ -64,7 +64,7 @@ pub struct Limits {
     pub bytes: usize,
     /// The oldest frame kept.
     pub age: Duration,
-    /// A viewer this far behind goes on at the last key frame, if there is one behind it.
+    /// Frames before the last key frame are kept this long: a viewer further behind goes on at that key frame.
     pub lag: Duration,
 }
 

@@ -208,13 +208,15 @@ impl Upstream {
         let mut climb = Climb::start(None);
         let end = Instant::now() + self.deadline;
         let opened = timeout_at(end, self.open(&mut climb, goodbyes)).await;
-        let mut session = match opened.unwrap_or_else(|_| Err(climb.out_of_time())) {
+        let opened = match opened.unwrap_or_else(|_| Err(climb.out_of_time())) {
+            Ok(mut session) => self.begin(&mut session, &mut climb, end).await.map(|()| session),
+            Err(fault) => Err(fault),
+        };
+        self.state().rungs = climb.rungs().to_vec();
+        let mut session = match opened {
             Ok(session) => session,
             Err(fault) => return Ending::Broken { fault, opened: false },
         };
-        if let Err(fault) = self.begin(&mut session, &mut climb, end).await {
-            return Ending::Broken { fault, opened: false };
-        }
         loop {
             let frame = match timeout(self.deadline, session.next()).await {
                 Ok(Ok(frame)) => frame,
@@ -255,11 +257,7 @@ impl Upstream {
             let frame = next.unwrap_or_else(|_| Err(climb.out_of_time()))?;
             if frame.key {
                 climb.reached_at(Rung::FirstKeyFrame, frame.arrived);
-                {
-                    let mut state = self.state();
-                    state.rungs = climb.rungs().to_vec();
-                    state.is_stream = session.is_stream();
-                }
+                self.state().is_stream = session.is_stream();
                 self.take(frame, session);
                 return Ok(());
             }
@@ -338,11 +336,10 @@ impl Place {
             return Some(Err(ending.clone()));
         }
         if let Some(at) = self.at
-            && let Some(to) = state.frames.jump(at, self.upstream.limits.lag)
+            && state.frames.is_gone(at)
         {
             self.at = None;
             self.missed_from = Some(at);
-            debug_assert!(to.is_none_or(|to| to > at));
         }
         let at = match self.at {
             Some(at) => at,
@@ -436,7 +433,8 @@ impl Tap {
         self.0.next().await
     }
 
-    /// The times of the rungs when the upstream was opened, up to the first key frame; empty before that.
+    /// The times of the rungs that were reached when the upstream was opened, up to the first key frame; empty
+    /// before that.
     pub fn rungs(&self) -> Vec<RungTime> {
         self.0.place.upstream.state().rungs.clone()
     }
