@@ -33,7 +33,8 @@ pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
 pub(super) fn decode_whole(data: &[u8]) -> Result<Whole, Fault> {
     let (width, height) = admitted(data)?;
     if is_too_large(data, (width, height)) {
-        let what = format!("the camera's JPEG pictures are {width}×{height}, too large to scale here. Choose smaller ones");
+        let what =
+            format!("the camera's JPEG pictures are {width}×{height}, too large to scale here. Choose smaller ones");
         return Err(unsupported(what));
     }
     samples(data)?.whole(true).ok_or_else(empty)

@@ -104,7 +104,13 @@ fn quality(name: Option<&str>) -> Result<Quality, ApiError> {
 
 /// Hands over the latest picture whenever the client has taken the one before. A client that takes none for
 /// the limit loses its connection: nothing else would end it before the kernel does.
-async fn feed(watched: Watched, parts: mpsc::Sender<Part>, untaken: Duration, stop: CancellationToken, cut: Option<Cut>) {
+async fn feed(
+    watched: Watched,
+    parts: mpsc::Sender<Part>,
+    untaken: Duration,
+    stop: CancellationToken,
+    cut: Option<Cut>,
+) {
     let Watched { first, mut client } = watched;
     let feeding = async {
         if parts.send(part(first)).await.is_err() {
