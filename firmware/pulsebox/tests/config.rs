@@ -96,6 +96,40 @@ fn ids_that_are_made_give_way_to_ids_that_are_given() {
 }
 
 #[test]
+fn a_removed_camera_is_not_watched_and_keeps_its_id() {
+    let text = "leds: { green: 5 }\nstreams:\n  - { name: Gate, url: 'rtsp://10.0.0.1/', removed: true, led: 5 }\n  - { name: Gate, url: 'rtsp://10.0.0.2/' }\n";
+    let (config, warnings) = config::parse(text).unwrap();
+    let ids = |cameras: &[config::CameraConfig]| cameras.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+    assert_eq!((ids(&config.cameras), ids(&config.removed)), (vec!["gate-2".into()], vec!["gate".into()]));
+    assert_eq!(warnings, [], "neither its name nor its LED is in anybody's way");
+}
+
+#[test]
+fn a_pause_ends_at_its_moment_or_at_that_time_of_day_in_the_files_zone() {
+    for (written, ends) in [
+        ("2026-11-23T08:00:00Z", "2026-11-23T08:00:00Z"),
+        ("2026-11-23T08:00:00+05:30", "2026-11-23T02:30:00Z"),
+        ("2026-11-23 08:00", "2026-11-23T07:00:00Z"),
+        ("2026-07-01T08:00:00", "2026-07-01T06:00:00Z"),
+        ("2026-11-23", "2026-11-22T23:00:00Z"),
+    ] {
+        let text =
+            format!("streams: [{{ name: A, url: 'rtsp://h/', paused_until: '{written}' }}]\ntimezone: Europe/Berlin\n");
+        let camera = config::parse(&text).unwrap().0.cameras.remove(0);
+        let ends: jiff::Timestamp = ends.parse().unwrap();
+        assert_eq!(camera.paused_until, Some(ends), "{written}");
+        let moment_before = ends - jiff::SignedDuration::from_nanos(1);
+        assert!(camera.is_paused(moment_before) && !camera.is_paused(ends), "{written}");
+    }
+    let text = "streams:\n  - { name: A, url: 'rtsp://h/', paused_until: tomorrow }\n";
+    let errors = config::parse(text).unwrap_err().to_string();
+    assert!(
+        errors.contains("`paused_until` is no day and time") && errors.contains("2026-11-23T08:00:00Z"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn what_is_hardly_meant_is_warned_of() {
     let text = "heartbeat_seconds: 5\nstreams:\n  - name: A\n    url: http://h/\n    transport: udp\n    tls_insecure: true\n    timeout_seconds: 60\n    alarm: { slow_seconds: 60 }\n  - { name: A, url: 'rtsp://h/', timeout_seconds: 15 }\n";
     let (_, warnings) = config::parse(text).unwrap();

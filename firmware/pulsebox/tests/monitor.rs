@@ -16,7 +16,7 @@ use pulsebox::clock::Clock;
 use pulsebox::config::{CameraConfig, Config};
 use pulsebox::monitor::board::{Board, CameraStatus, Event, State};
 use pulsebox::monitor::look::{Eye, Later, Look, RealEye};
-use pulsebox::monitor::{Ask, Link, Means, Monitor, Orders};
+use pulsebox::monitor::{Ask, Before, Link, Means, Monitor, Orders};
 use simcam::{Camera, Mood, Options};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -155,7 +155,7 @@ impl Watch {
         let board = Board::default();
         let clock = Clock::turned("2026-11-21T00:00:00Z".parse().unwrap());
         let means = Means { board: board.clone(), clock, eye, link: Arc::new(Connected) };
-        let (monitor, orders) = Monitor::new(means, Vec::new());
+        let (monitor, orders) = Monitor::new(means, Before::default());
         let config = watch::Sender::new(Arc::new(config));
         let stop = CancellationToken::new();
         let running = tokio::spawn(monitor.run(config.subscribe(), stop.clone()));
@@ -173,6 +173,14 @@ impl Watch {
             Ok(Ok(now)) => now.cameras[id].clone(),
             _ => panic!("{id}: {:?}", self.board.camera(id)),
         }
+    }
+
+    /// Changes a camera's configuration.
+    fn set(&self, id: &str, change: impl FnOnce(&mut CameraConfig)) {
+        self.config.send_modify(|config| {
+            let cameras = &mut Arc::make_mut(config).cameras;
+            change(cameras.iter_mut().find(|camera| camera.id == id).unwrap());
+        });
     }
 
     fn is_turned(&self) -> bool {
@@ -287,7 +295,7 @@ async fn a_paused_camera_is_not_looked_at_until_resumed_or_until_its_time() {
     let watch = Watch::start(Arc::new(Reader(script.clone())), 4, vec![camera("cam"), camera("other")]);
     let seen = watch.until_state("cam", State::Up).await;
 
-    assert!(watch.orders.ask("cam", Ask::Pause(None)));
+    watch.set("cam", |camera| camera.paused = true);
     assert_eq!(watch.until_state("cam", State::Paused).await.next_check, None);
     let looks = script.looks("cam").len();
     sleep(Duration::from_secs(300)).await;
@@ -297,18 +305,32 @@ async fn a_paused_camera_is_not_looked_at_until_resumed_or_until_its_time() {
     sleep(Duration::from_secs(60)).await;
     assert_eq!(script.looks("cam").len(), looks);
 
-    assert!(watch.orders.ask("cam", Ask::Resume));
+    watch.set("cam", |camera| camera.paused = false);
     watch.until_state("cam", State::Up).await;
     assert_eq!(script.looks("cam").len(), looks + 1, "looked at at once");
 
     let until = seen.since + jiff::SignedDuration::from_secs(1000);
-    assert!(watch.orders.ask("cam", Ask::Pause(Some(until))));
-    watch.until_state("cam", State::Paused).await;
+    watch.set("cam", |camera| camera.paused_until = Some(until));
+    let paused = watch.until_state("cam", State::Paused).await;
+    assert_eq!((paused.paused_until, paused.next_check), (Some(until), None));
     let looks = script.looks("cam").len();
     let up = watch.until_state("cam", State::Up).await;
     let late = up.last.as_ref().unwrap().at.duration_since(until);
     assert!((0..=1).contains(&late.as_secs()) && !late.is_negative(), "{late} after its time");
-    assert_eq!(script.looks("cam").len(), looks + 1);
+    assert_eq!((script.looks("cam").len(), up.paused_until), (looks + 1, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_until_a_time_is_over_when_the_file_says_so_earlier() {
+    let script = Script::new(|_, _| Scene::Well(Duration::from_millis(10)));
+    let mut cam = camera("cam");
+    cam.paused_until = Some("2027-01-01T00:00:00Z".parse().unwrap());
+    let watch = Watch::start(Arc::new(Reader(script.clone())), 4, vec![cam]);
+    watch.until_state("cam", State::Paused).await;
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(script.looks("cam").len(), 0);
+    watch.set("cam", |camera| camera.paused_until = None);
+    watch.until_state("cam", State::Up).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,80 +1,21 @@
 //! The web as `main.rs` uses it: by its public names only.
 
+mod common;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use jiff::Timestamp;
-use pulsebox::clock::Clock;
-use pulsebox::config::Store;
-use pulsebox::host::Interfaces;
+use pulsebox::camera::Sessions;
 use pulsebox::live::Live;
-use pulsebox::monitor::board::{Board, Incident};
-use pulsebox::monitor::look::RealEye;
-use pulsebox::monitor::{Means, Monitor};
-use pulsebox::web::{Access, Bucket, Past, PastError, Uptime, Web, bind};
+use pulsebox::web::{Web, bind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// A history that is not there.
-struct Nothing;
-
-fn nothing<T: Send + 'static>() -> BoxFuture<'static, Result<T, PastError>> {
-    async { Err(PastError::UnknownCamera) }.boxed()
-}
-
-impl Past for Nothing {
-    fn series(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
-        nothing()
-    }
-
-    fn uptime(&self, _: String, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
-        nothing()
-    }
-
-    fn incidents(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
-        nothing()
-    }
-}
-
-fn web(board: &Board) -> Web {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pulsebox.yaml");
-    std::fs::write(&file, "").unwrap();
-    let clock = Clock::system();
-    let means = Means {
-        board: board.clone(),
-        clock: clock.clone(),
-        eye: Arc::new(RealEye::default()),
-        link: Arc::new(Interfaces::default()),
-    };
-    let (_, orders) = Monitor::new(means, Vec::new());
-    Web {
-        board: board.clone(),
-        past: Arc::new(Nothing),
-        access: Access::open(None, clock.clone()),
-        clock,
-        orders,
-        config: Arc::new(Store::load(&file).unwrap()),
-        live: Live::default(),
-        hosts: Vec::new(),
-    }
+async fn web() -> Web {
+    let sessions = Sessions::default();
+    common::page::web("", sessions.clone(), Live::new(sessions)).await.0
 }
 
 async fn get(address: SocketAddr, path: &str) -> String {
@@ -91,16 +32,14 @@ async fn get(address: SocketAddr, path: &str) -> String {
 
 #[tokio::test]
 async fn a_box_without_cameras_serves_its_page_and_says_that_it_is_well() {
-    let board = Board::default();
-    board.change_host(|host| host.network = true);
-    let (listener, warning) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    assert_eq!(warning, None);
+    let web = web().await;
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(web(&board).serve_on(listener, stop.clone()));
+    let serving = tokio::spawn(web.serve_on(listener, stop.clone()));
     let health = get(address, "/api/health").await;
     assert!(health.starts_with("HTTP/1.1 200 OK") && health.ends_with(r#"{"status":"healthy"}"#), "{health}");
-    assert!(get(address, "/api/status").await.contains(r#""cameras":[]"#));
+    assert!(get(address, "/api/status").await.starts_with("HTTP/1.1 401 "), "nobody is signed in");
     assert!(get(address, "/").await.contains("<title>Pulsebox</title>"));
     stop.cancel();
     timeout(Duration::from_secs(1), serving).await.expect("ends within a second").unwrap();
@@ -108,8 +47,8 @@ async fn a_box_without_cameras_serves_its_page_and_says_that_it_is_well() {
 
 #[tokio::test]
 async fn a_second_box_on_the_same_port_is_told_which_port_and_what_to_do() {
-    let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let taken = listener.local_addr().unwrap();
-    let error = web(&Board::default()).serve(taken, CancellationToken::new()).await.unwrap_err().to_string();
+    let error = web().await.serve(taken, CancellationToken::new()).await.unwrap_err().to_string();
     assert!(error.contains(&taken.port().to_string()) && error.contains("pulsebox.yaml"), "{error}");
 }

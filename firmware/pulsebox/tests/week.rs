@@ -14,7 +14,7 @@ use pulsebox::config::{self, CameraConfig, Config, HistoryConfig};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::monitor::board::{Board, State};
 use pulsebox::monitor::look::{Eye, Later, Look};
-use pulsebox::monitor::{Link, Means, Monitor};
+use pulsebox::monitor::{Before, Link, Means, Monitor};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -155,7 +155,7 @@ async fn a_week_of_twenty_cameras_is_told_as_it_was_played_to_the_second_in_flat
     let spells: Vec<_> = (0..CAMERAS).map(script).collect();
     let eye = Arc::new(Script { start, spells: spells.clone(), looks: Mutex::default() });
     let means = Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(AlwaysUp) };
-    let (monitor, _orders) = Monitor::new(means, Vec::new());
+    let (monitor, _orders) = Monitor::new(means, Before::default());
     let (_config, config_rx) = watch::channel(Arc::new(configuration()));
     let (stop, stop_history) = (CancellationToken::new(), CancellationToken::new());
     let remembering = tokio::spawn(history.clone().run(board.clone(), stop_history.clone()));
@@ -199,14 +199,14 @@ async fn a_week_of_twenty_cameras_is_told_as_it_was_played_to_the_second_in_flat
             assert!(until - spell.until * 1000 <= (HEARTBEAT + 1) * 1000, "{id}: {spell:?} over at {until}");
         }
         let uptime = history.uptime(&id, start, end).await.unwrap();
-        let t = uptime.times;
+        let t = uptime.times_ms;
         assert_eq!([t.up, t.degraded, t.down, t.unknown, t.paused], times, "{id}");
         let share = (times[0] + times[1]) as f64 * 100.0 / (times[0] + times[1] + times[2]) as f64;
         assert!((uptime.percent.unwrap() - share).abs() < 1e-9, "{id}");
         // Days add up to the same.
         let step = Duration::from_secs(86_400);
         let days = history.series(&id, start - SignedDuration::from_hours(24), end, step).await.unwrap();
-        assert_eq!(days.iter().map(|d| d.times.down).sum::<i64>(), times[State::Down as usize], "{id}");
+        assert_eq!(days.iter().map(|d| d.times_ms.down).sum::<i64>(), times[State::Down as usize], "{id}");
         assert_eq!(days.iter().map(|d| d.checks as usize).sum::<usize>(), looks.len(), "{id}");
     }
 }

@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod config;
-mod past;
 pub mod run;
 
 use std::io::{self, Write};

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pulsebox::camera::Sessions;
+use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
 use pulsebox::config::{Config, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
@@ -13,7 +15,7 @@ use pulsebox::live::Live;
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::pulse::standstill;
-use pulsebox::monitor::{Means, Monitor};
+use pulsebox::monitor::{Before, Means, Monitor};
 use pulsebox::service;
 use pulsebox::web::{Access, Web, bind};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,8 +23,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::past::Recorded;
 use super::{fail, runtime};
 
 /// Everything must have ended this long after SIGTERM. The history's last write is the last to end.
@@ -72,10 +74,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
 
     let config = store.current();
-    let (listener, warning) = bind(config.web.listen).await.map_err(|e| e.to_string())?;
-    if let Some(warning) = warning {
-        log::warn!("{warning}");
-    }
+    let listener = bind(config.web.listen).await.map_err(|e| e.to_string())?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
 
     let clock = Clock::system();
@@ -98,17 +97,19 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         }
     };
 
-    let eye = Arc::new(RealEye::default());
+    let sessions = Sessions::new(TaskTracker::new(), Limits::default());
+    let live = Live::new(sessions.clone());
+    let eye = Arc::new(RealEye::new(sessions));
     let means =
         Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(Interfaces::default()) };
-    let (monitor, orders) = Monitor::new(means, open);
+    let (monitor, orders) = Monitor::new(means, Before { open_incidents: open, ..Before::default() });
     let web = Web {
         board: board.clone(),
-        past: Arc::new(Recorded(history.clone())),
+        past: Arc::new(history.clone()),
         clock: clock.clone(),
         orders: orders.clone(),
         config: store.clone(),
-        live: Live::default(),
+        live: live.clone(),
         access: Access::open(Some(data), clock.clone()),
         hosts: Vec::new(),
     };
@@ -120,6 +121,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut rooms = JoinSet::new();
     let mut watching = tokio::spawn(monitor.run(store.watch(), stop.clone()));
     rooms.spawn(web.serve_on(listener, stop.clone()));
+    rooms.spawn(live.follow(store.watch(), stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::str::FromStr;
 
-use jiff::civil::Time;
+use jiff::Timestamp;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
 use super::id;
-use super::keys::{Absent, Key, Kind, Section};
+use super::keys::{Absent, Entry, Key, Kind, Section};
 use super::mask;
 use super::problem::{Place, Problem, REPORTED};
 use super::words::{lower_first, nearest, quotable, quoted_number};
@@ -28,10 +29,21 @@ pub(super) enum Typed {
     Zone(TimeZone),
     Address(SocketAddr),
     Hours(Time, Time),
+    Moment(Moment),
     Map(Fields),
     List(Vec<Fields>),
+    Texts(Vec<String>),
     /// Written, and no good.
     Refused,
+}
+
+/// A day and time as written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Moment {
+    /// With its offset: one moment.
+    At(Timestamp),
+    /// Without: the file's time zone says which.
+    Local(DateTime),
 }
 
 /// The values that one mapping gives.
@@ -64,6 +76,7 @@ impl Fields {
         web -> url::Url: Web;
         zone -> TimeZone: Zone;
         address -> SocketAddr: Address;
+        moment -> Moment: Moment;
     }
 
     fn find(&self, key: &str) -> Option<&Typed> {
@@ -89,6 +102,13 @@ impl Fields {
     pub fn list(&self, key: &str) -> &[Fields] {
         match self.find(key) {
             Some(Typed::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    pub fn texts(&self, key: &str) -> &[String] {
+        match self.find(key) {
+            Some(Typed::Texts(items)) => items,
             _ => &[],
         }
     }
@@ -255,6 +275,7 @@ fn typed(key: &'static Key, node: &Node, at: Place, problems: &mut Vec<Problem>)
     match key.kind {
         Kind::Map(section) => Some(Typed::Map(fields(node, section, problems))),
         Kind::List(section, max) => list(key, node, section, max, problems).map(Typed::List),
+        Kind::Texts(entry, max) => texts(key, node, entry, max, problems).map(Typed::Texts),
         _ => scalar(key, node).map_err(|(what, advice)| problems.push(Problem::new(at, what, advice))).ok(),
     }
 }
@@ -266,6 +287,12 @@ fn list(
     max: usize,
     problems: &mut Vec<Problem>,
 ) -> Option<Vec<Fields>> {
+    let items = items(key, node, max, problems)?;
+    Some(items.iter().map(|item| fields(item, section, problems)).collect())
+}
+
+/// A list's entries, `max` at most.
+fn items<'a>(key: &Key, node: &'a Node, max: usize, problems: &mut Vec<Problem>) -> Option<&'a [Rc<Node>]> {
     let Value::List { items, .. } = &node.value else {
         let what = format!("`{}` is a list, and this is {}", key.name, a_kind_of(node));
         problems.push(Problem::new(node.start, what, "start each entry with `- ` on a line of its own"));
@@ -275,7 +302,44 @@ fn list(
         let what = format!("`{}` has {} entries; at most {max} are read", key.name, items.len());
         problems.push(Problem::new(one.start, what, "remove some, or use a second box"));
     }
-    Some(items.iter().take(max).map(|item: &Rc<Node>| fields(item, section, problems)).collect())
+    Some(&items[..items.len().min(max)])
+}
+
+fn texts(key: &Key, node: &Node, entry: Entry, max: usize, problems: &mut Vec<Problem>) -> Option<Vec<String>> {
+    let mut read = Vec::new();
+    for item in items(key, node, max, problems)? {
+        let text = item.text().unwrap_or_default();
+        let checked = match entry {
+            Entry::HostName => host_name(text),
+            Entry::Origin => origin(text),
+        };
+        match checked {
+            Ok(text) => read.push(text),
+            Err((what, advice)) => problems.push(Problem::new(item.start, what, advice)),
+        }
+    }
+    Some(read)
+}
+
+/// In lower case.
+fn host_name(text: &str) -> Result<String, Refused> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if text.is_empty() || text.len() > 253 || !text.chars().all(good) {
+        return refuse("this is no host name", "write a name such as cameras.example.org, without scheme and port");
+    }
+    Ok(text.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// As a browser writes it.
+fn origin(text: &str) -> Result<String, Refused> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let bare = |url: &url::Url| {
+        url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.password().is_none()
+    };
+    match url {
+        Some(url) if bare(&url) && url.fragment().is_none() => Ok(url.origin().ascii_serialization()),
+        _ => refuse("this is no origin", "write scheme, host and port alone, for instance https://dash.example.org"),
+    }
 }
 
 /// What is wrong, and what to do.
@@ -320,7 +384,10 @@ fn scalar(key: &Key, node: &Node) -> Result<Typed, Refused> {
         Kind::Zone => zone(text).map(Typed::Zone),
         Kind::Address => address(name, text).map(Typed::Address),
         Kind::Hours => hours(name, text),
-        Kind::Map(_) | Kind::List(..) => refuse(format!("`{name}` is a group"), "write its keys below it"),
+        Kind::Time => moment(name, text).map(Typed::Moment),
+        Kind::Map(_) | Kind::List(..) | Kind::Texts(..) => {
+            refuse(format!("`{name}` is a group"), "write its keys below it")
+        }
     }
 }
 
@@ -392,6 +459,17 @@ fn one_of(name: &str, text: &str, words: &[&str]) -> Result<String, Refused> {
         None => format!("write {}", words.join(" or ")),
     };
     refuse(format!("`{name}` knows no such value"), advice)
+}
+
+fn moment(name: &str, text: &str) -> Result<Moment, Refused> {
+    // With an offset first: the civil form would not take it.
+    let at = text.parse::<Timestamp>().map(Moment::At);
+    at.or_else(|_| text.parse::<DateTime>().map(Moment::Local)).or_else(|_| {
+        refuse(
+            format!("`{name}` is no day and time"),
+            "write it such as 2026-11-23T08:00:00Z, or 2026-11-23 08:00 in the file's time zone",
+        )
+    })
 }
 
 fn camera_id(text: &str) -> Result<String, Refused> {

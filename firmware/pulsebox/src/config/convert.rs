@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::check::{self, Fields};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::check::{self, Fields, Moment};
 use super::keys;
 use super::model::*;
 use super::problem::{Errors, Place, Problem, Warning};
@@ -46,14 +49,17 @@ pub(super) fn stream_ids(root: &yaml::Node) -> Vec<String> {
 
 fn file(fields: &Fields, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning>) -> Config {
     let heartbeat = seconds(fields, "heartbeat_seconds").unwrap_or(Duration::from_secs(15));
+    let timezone = fields.zone("timezone").unwrap_or(TimeZone::UTC);
+    let (cameras, removed) = cameras(fields.list("streams"), (heartbeat, &timezone), problems, warnings);
     let config = Config {
         heartbeat,
-        timezone: fields.zone("timezone").unwrap_or(jiff::tz::TimeZone::UTC),
+        timezone,
         checks_at_once: fields.u64("checks_at_once").map_or(64, whole),
-        cameras: cameras(fields.list("streams"), heartbeat, problems, warnings),
+        cameras,
+        removed,
         mqtt: mqtt(fields.map("mqtt"), problems),
         leds: leds(fields.map("leds")),
-        web: Web { listen: fields.map("web").address("listen").unwrap_or(Web::default().listen) },
+        web: web(fields.map("web"), problems),
         history: history(fields.map("history")),
         mediamtx: mediamtx(fields.list("mediamtx"), problems),
     };
@@ -78,27 +84,45 @@ macro_rules! bounded {
 }
 bounded!(u8 u16 u32 usize);
 
+/// The cameras that are watched, and those that were removed.
 fn cameras(
     list: &[Fields],
-    heartbeat: Duration,
+    file: (Duration, &TimeZone),
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Warning>,
-) -> Vec<CameraConfig> {
+) -> (Vec<CameraConfig>, Vec<CameraConfig>) {
     let ids = ids(list, problems);
     let mut names: Vec<(String, Place)> = Vec::new();
-    let mut cameras = Vec::with_capacity(list.len());
+    let (mut cameras, mut removed) = (Vec::with_capacity(list.len()), Vec::new());
     for (fields, id) in list.iter().zip(ids) {
         let (Some(name), Some(url)) = (fields.text("name"), fields.camera("url")) else { continue };
+        if is_removed(fields) {
+            removed.push(camera(fields, id, name, url, file, problems));
+            continue;
+        }
         if let Some((_, first)) = names.iter().find(|(other, _)| *other == name) {
             let what = format!("another camera has this name, in line {}", first.line);
             warnings.push(Problem::new(fields.place("name"), what, "give them different names to tell them apart"));
         }
         names.push((name.clone(), fields.place("name")));
-        let camera = camera(fields, id, name, url, heartbeat, problems);
+        let camera = camera(fields, id, name, url, file, problems);
         doubtful(fields, &camera, warnings);
         cameras.push(camera);
     }
-    cameras
+    (cameras, removed)
+}
+
+fn is_removed(fields: &Fields) -> bool {
+    fields.bool("removed").unwrap_or(false)
+}
+
+/// A day and time, in the file's time zone where it says no offset. One that the zone's clocks pass over
+/// or strike twice is the one that jiff finds compatible: the later, then the earlier.
+fn moment(fields: &Fields, key: &str, zone: &TimeZone) -> Option<Timestamp> {
+    match fields.moment(key)? {
+        Moment::At(at) => Some(at),
+        Moment::Local(local) => zone.to_timestamp(local).ok(),
+    }
 }
 
 /// Given ids first, so that a made one never takes a given one's place.
@@ -129,7 +153,7 @@ fn camera(
     id: String,
     name: String,
     url: crate::camera::CameraUrl,
-    heartbeat: Duration,
+    (heartbeat, zone): (Duration, &TimeZone),
     problems: &mut Vec<Problem>,
 ) -> CameraConfig {
     CameraConfig {
@@ -148,6 +172,7 @@ fn camera(
         alarm: alarm(fields.map("alarm"), problems),
         led: fields.u64("led").map(whole),
         paused: fields.bool("paused").unwrap_or(false),
+        paused_until: moment(fields, "paused_until", zone),
     }
 }
 
@@ -271,7 +296,8 @@ fn leds(fields: &Fields) -> Leds {
 fn lines(fields: &Fields, problems: &mut Vec<Problem>) {
     let mut used: Vec<(u64, Place)> = Vec::new();
     let leds = fields.map("leds");
-    let all = [(leds, "green"), (leds, "red")].into_iter().chain(fields.list("streams").iter().map(|s| (s, "led")));
+    let streams = fields.list("streams").iter().filter(|stream| !is_removed(stream)).map(|stream| (stream, "led"));
+    let all = [(leds, "green"), (leds, "red")].into_iter().chain(streams);
     let mut all: Vec<(u64, Place)> = all.filter_map(|(f, key)| Some((f.u64(key)?, f.place(key)))).collect();
     all.sort_by_key(|(_, place)| *place);
     for (line, place) in all {
@@ -281,6 +307,39 @@ fn lines(fields: &Fields, problems: &mut Vec<Problem>) {
                 problems.push(Problem::new(place, what, "choose another GPIO line"));
             }
             None => used.push((line, place)),
+        }
+    }
+}
+
+fn web(fields: &Fields, problems: &mut Vec<Problem>) -> Web {
+    let default = Web::default();
+    Web {
+        listen: fields.address("listen").unwrap_or(default.listen),
+        hosts: fields.texts("hosts").to_vec(),
+        cors_origins: fields.texts("cors_origins").to_vec(),
+        tls: tls(fields.map("tls"), problems),
+        session_days: fields.u64("session_days").map_or(default.session_days, whole),
+        event_streams: fields.u64("event_streams").map_or(default.event_streams, whole),
+        sockets: fields.u64("sockets").map_or(default.sockets, whole),
+        mjpeg_streams: fields.u64("mjpeg_streams").map_or(default.mjpeg_streams, whole),
+    }
+}
+
+fn tls(fields: &Fields, problems: &mut Vec<Problem>) -> Option<WebTls> {
+    let self_made = fields.bool("self_made").unwrap_or(false);
+    match (fields.text("certificate"), fields.text("key")) {
+        (None, None) => self_made.then_some(WebTls::SelfMade),
+        (Some(_), Some(_)) if self_made => {
+            let what = "a certificate is given, and one shall be made as well";
+            problems.push(Problem::new(fields.place("self_made"), what, "remove one of the two"));
+            None
+        }
+        (Some(certificate), Some(key)) => Some(WebTls::Files { certificate: certificate.into(), key: key.into() }),
+        (certificate, _) => {
+            let (there, missing) = if certificate.is_some() { ("certificate", "key") } else { ("key", "certificate") };
+            let what = format!("`{there}` is given without `{missing}`");
+            problems.push(Problem::new(fields.place(there), what, format!("add `{missing}: FILE`")));
+            None
         }
     }
 }

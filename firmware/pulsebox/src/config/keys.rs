@@ -3,7 +3,8 @@
 
 use Absent::{Is, Means, Required};
 use Kind::{
-    Address, Bool, CameraAddress, Decimal, Host, Hours, Id, List, Map, OneOf, Secret, Text, WebAddress, Whole, Zone,
+    Address, Bool, CameraAddress, Decimal, Host, Hours, Id, List, Map, OneOf, Secret, Text, Texts, Time, WebAddress,
+    Whole, Zone,
 };
 
 /// What a key's value must be.
@@ -35,10 +36,33 @@ pub enum Kind {
     Address,
     /// `22:00-07:00`.
     Hours,
+    /// A day and time: RFC 3339, or without an offset in the file's time zone.
+    Time,
     /// A group of keys.
     Map(&'static Section),
     /// A list of groups, at most this many.
     List(&'static Section, usize),
+    /// A list of texts of this kind, at most this many.
+    Texts(Entry, usize),
+}
+
+/// What each entry of a list of texts must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A host name alone.
+    HostName,
+    /// Scheme, host and port of a page, as browsers tell it.
+    Origin,
+}
+
+impl Entry {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Entry::HostName => "host names",
+            Entry::Origin => "origins",
+        }
+    }
 }
 
 /// What holds where a key is not given.
@@ -109,6 +133,8 @@ pub static STREAM: Section = Section { path: "streams[]", keys: &[
     key("alarm", Map(&ALARM), "", Means("its defaults"), "When to call the camera down or degraded."),
     key("led", Whole(0, 53), "GPIO line", Means("none"), "The camera's own LED, by line of the header's chip."),
     key("paused", Bool, "", Is("false"), "Keep the camera in the file without checking it."),
+    key("paused_until", Time, "", Means("not paused"), "The same until this time, then it is checked again: `2026-11-23T08:00:00Z`, or without `Z` in the file's `timezone`."),
+    key("removed", Bool, "", Is("false"), "The camera is gone from the page and is not checked; its history stays, and it can be restored."),
 ] };
 
 /// What a stream must be.
@@ -177,7 +203,22 @@ pub static LEDS: Section = Section { path: "leds", keys: &[
 /// The page.
 #[rustfmt::skip]
 pub static WEB: Section = Section { path: "web", keys: &[
-    key("listen", Address, "address:port", Is("127.0.0.1:8080"), "Where the page is served. Until sign-in exists, loopback is used whatever address stands here."),
+    key("listen", Address, "address:port", Is("0.0.0.0:8080"), "Where the page is served; in force from the next start. `127.0.0.1:8080` keeps it to this machine."),
+    key("hosts", Texts(Entry::HostName, 20), "", Means("none"), "Names under which the page is opened, beside addresses, `localhost`, the box's host name and `.local` names."),
+    key("cors_origins", Texts(Entry::Origin, 20), "", Means("none"), "Pages elsewhere whose scripts may ask with a token, for instance `https://dash.example.org`."),
+    key("tls", Map(&TLS), "", Means("no encryption"), "HTTPS; in force from the next start."),
+    key("session_days", Whole(1, 365), "days", Is("30"), "A browser that does not come for this long must sign in again."),
+    key("event_streams", Whole(1, 500), "streams", Is("50"), "Pages and programs that follow events at once; in force from the next start."),
+    key("sockets", Whole(1, 500), "sockets", Is("50"), "WebSockets open at once; in force from the next start."),
+    key("mjpeg_streams", Whole(1, 100), "streams", Is("10"), "MJPEG viewers at once; in force from the next start."),
+] };
+
+/// HTTPS.
+#[rustfmt::skip]
+pub static TLS: Section = Section { path: "web.tls", keys: &[
+    key("certificate", Text(1, 4096), "characters", Means("none"), "A PEM file with your certificate and those above it."),
+    key("key", Text(1, 4096), "characters", Means("none"), "The PEM file with its private key."),
+    key("self_made", Bool, "", Is("false"), "Make a certificate; browsers warn of it once. It is kept in the data folder."),
 ] };
 
 /// History.
@@ -196,8 +237,8 @@ pub static MEDIAMTX: Section = Section { path: "mediamtx[]", keys: &[
 ] };
 
 /// Every section, in the order of the documentation.
-pub static SECTIONS: [&Section; 10] =
-    [&FILE, &STREAM, &EXPECT, &ALARM, &MQTT, &HOME_ASSISTANT, &LEDS, &WEB, &HISTORY, &MEDIAMTX];
+pub static SECTIONS: [&Section; 11] =
+    [&FILE, &STREAM, &EXPECT, &ALARM, &MQTT, &HOME_ASSISTANT, &LEDS, &WEB, &TLS, &HISTORY, &MEDIAMTX];
 
 impl Section {
     /// The key called `name`.
@@ -223,8 +264,10 @@ impl Kind {
             Zone => "time zone".into(),
             Address => "IP address and port".into(),
             Hours => "two times".into(),
+            Time => "day and time".into(),
             Map(section) => format!("keys: see `{}`", section.path),
             List(section, max) => format!("list of at most {max}: see `{}`", section.path),
+            Texts(entry, max) => format!("list of at most {max} {}", entry.name()),
         }
     }
 }

@@ -16,7 +16,7 @@ mod id;
 pub mod keys;
 mod mask;
 mod model;
-mod on_disk;
+pub(crate) mod on_disk;
 mod problem;
 mod store;
 mod words;

@@ -1,7 +1,10 @@
 //! What `pulsebox.yaml` says, with every default. Units are in the names.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::camera::{CameraUrl, Codec, StreamKind, Target, Transport};
 
@@ -14,8 +17,10 @@ pub struct Config {
     pub timezone: jiff::tz::TimeZone,
     /// How many checks may run at once, 1 to 500. Default 64: 500 cameras a minute four times over.
     pub checks_at_once: usize,
-    /// The cameras (`streams:` in the file), ids unique.
+    /// The cameras that are watched (`streams:` in the file), ids unique.
     pub cameras: Vec<CameraConfig>,
+    /// Cameras with `removed: true`: not watched, and their ids still taken (their history stays).
+    pub removed: Vec<CameraConfig>,
     /// MQTT, read and kept; spoken by a later room.
     pub mqtt: Mqtt,
     /// LED lines.
@@ -55,6 +60,8 @@ pub struct CameraConfig {
     pub led: Option<u32>,
     /// Configured, but not checked. Default false.
     pub paused: bool,
+    /// Not checked before this time of the wall clock, and then again by itself.
+    pub paused_until: Option<Timestamp>,
 }
 
 impl CameraConfig {
@@ -73,7 +80,13 @@ impl CameraConfig {
             alarm: Alarm::default(),
             led: None,
             paused: false,
+            paused_until: None,
         }
+    }
+
+    /// Whether the camera is not to be checked at `now`.
+    pub fn is_paused(&self, now: Timestamp) -> bool {
+        self.paused || self.paused_until.is_some_and(|until| now < until)
     }
 
     /// What the camera room needs to open it.
@@ -231,14 +244,50 @@ pub struct Leds {
 /// `web:`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Web {
-    /// Address and port. Default 127.0.0.1:8080. Until sign-in exists the page is bound to loopback
-    /// whatever address stands here, and says so in the log.
+    /// Address and port. Default 0.0.0.0:8080.
     pub listen: SocketAddr,
+    /// Names of the box beside those that nobody else can own; lower case, without port.
+    pub hosts: Vec<String>,
+    /// Origins whose scripts may ask with a token, as browsers write them: `https://dash.example.org`.
+    pub cors_origins: Vec<String>,
+    /// HTTPS; none: plain HTTP.
+    pub tls: Option<WebTls>,
+    /// Days that a session lasts without a visit, 1 to 365. Default 30.
+    pub session_days: u32,
+    /// Event streams at once, 1 to 500. Default 50.
+    pub event_streams: usize,
+    /// WebSockets at once, 1 to 500. Default 50.
+    pub sockets: usize,
+    /// MJPEG viewers at once, 1 to 100. Default 10.
+    pub mjpeg_streams: usize,
+}
+
+/// `web: tls:`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WebTls {
+    /// A certificate that the box makes.
+    SelfMade,
+    /// One from files.
+    Files {
+        /// PEM, the box's own first.
+        certificate: PathBuf,
+        /// PEM.
+        key: PathBuf,
+    },
 }
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            hosts: Vec::new(),
+            cors_origins: Vec::new(),
+            tls: None,
+            session_days: 30,
+            event_streams: 50,
+            sockets: 50,
+            mjpeg_streams: 10,
+        }
     }
 }
 

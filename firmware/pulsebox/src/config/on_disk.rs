@@ -1,15 +1,36 @@
-//! The configuration's file: read within limits, replaced whole or not at all.
+//! Small files that must not be lost: read within limits, replaced whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::problem::{Errors, Place, Problem, ReadError};
 use super::{SIZE_LIMIT, convert};
 
+/// What changes when a file does: looked at instead of its text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    node: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let meta = fs::metadata(path).ok()?;
+        Some(Self {
+            node: (meta.dev(), meta.ino()),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+}
+
 /// Reads a text file. Blocks.
-pub(super) fn read_text(path: &Path) -> Result<String, ReadError> {
+pub(crate) fn read_text(path: &Path) -> Result<String, ReadError> {
     let unreadable = |source| ReadError::Unreadable { path: path.to_owned(), source };
     let bad = |problem| ReadError::Bad { path: path.to_owned(), errors: Errors::from(problem) };
     // Before opening it: opening a pipe waits for its writer.
@@ -43,7 +64,7 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// Replaces a file: whoever reads, whenever the power fails, finds the old text or the new one, whole.
 /// Mode 0600, for it holds passwords. Blocks until it is on the disk.
-pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     // A link stays a link, and what it points to is replaced.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let temporary = beside(path, "new");

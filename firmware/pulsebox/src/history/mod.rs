@@ -13,6 +13,7 @@
 
 mod block;
 mod memory;
+mod past;
 mod query;
 mod repair;
 mod rollup;
@@ -36,15 +37,15 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::memory::Memory;
-pub use self::query::{BUCKETS_MAX, Bucket, CheckRow, LastState, Uptime};
+pub use self::query::{BUCKETS_MAX, LastState};
 use self::query::{Sources, Waiting};
-pub use self::spans::Times;
 use self::store::Store;
 use self::timeline::Timeline;
 pub use self::usage::bytes_written;
 use crate::clock::{Clock, Trust};
 use crate::config::HistoryConfig;
 use crate::monitor::board::{Board, Event, Incident, State};
+use crate::monitor::past::{Bucket, CheckRow, Uptime};
 
 /// Time between two flushes: what a power cut may cost at most.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(60);

@@ -13,61 +13,13 @@ use serde::Serialize;
 use super::block::{self, Packed};
 use super::memory::{Batch, Check, time};
 use super::rollup::{self, HOUR_MS, Tally};
-use super::spans::{self, Times};
+use super::spans::{self, state_of};
 use crate::camera::Verdict;
 use crate::monitor::board::{Incident, State};
+use crate::monitor::past::{Bucket, CheckRow, StateTimes, Uptime};
 
 /// Buckets a series may have.
 pub const BUCKETS_MAX: usize = 2_000;
-
-/// One check of one camera.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CheckRow {
-    /// When it began.
-    pub at: Timestamp,
-    /// What it said.
-    pub verdict: Verdict,
-    /// The camera's state after it.
-    pub state: State,
-    /// Milliseconds it took.
-    pub ms: u32,
-    /// Milliseconds to the first packet, where one came.
-    pub first_packet_ms: Option<u32>,
-    /// Frames a second, to a tenth.
-    pub fps: Option<f32>,
-    /// Kilobits (1000) a second.
-    pub kbps: Option<u32>,
-}
-
-/// Uptime of one camera, weighted by time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Uptime {
-    /// Milliseconds in each state; their sum is the period asked for, as far as it has passed.
-    pub times: Times,
-    /// Up and degraded as a share of up, degraded and down, 0 to 100; none where nothing was watched.
-    pub percent: Option<f64>,
-}
-
-/// One bucket of a series.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Bucket {
-    /// Its begin.
-    pub from: Timestamp,
-    /// Its end, not included.
-    pub to: Timestamp,
-    /// Milliseconds in each state.
-    pub times: Times,
-    /// How many checks.
-    pub checks: u32,
-    /// How many of them were faults.
-    pub failures: u32,
-    /// Milliseconds to the first packet, median; merged from roll-ups it is their mean, by checks.
-    pub p50: Option<u32>,
-    /// The 95th percentile; merged from roll-ups it is the largest of theirs.
-    pub p95: Option<u32>,
-    /// The slowest.
-    pub max: Option<u32>,
-}
 
 /// A camera as the history last knew it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -241,8 +193,7 @@ impl Sources {
 
     pub fn uptime(&self, camera: &str, from: i64, to: i64) -> Result<Uptime> {
         let to = to.min(self.waiting.now).max(from);
-        let times = self.runs_and_states(camera, from, to)?.times(from, to);
-        Ok(Uptime { times, percent: times.percent() })
+        Ok(self.runs_and_states(camera, from, to)?.times(from, to).into())
     }
 
     /// Buckets of `step` ms ([`step_used`]) over `[from, to)`. Below an hour they are made from single
@@ -280,12 +231,12 @@ impl Sources {
             if end > begin {
                 let latency = tally.latency();
                 let piece = Bucket {
-                    times: spans.times(begin, end.min(self.waiting.now).max(begin)),
+                    times_ms: spans.times(begin, end.min(self.waiting.now).max(begin)),
                     checks: tally.checks,
                     failures: tally.failures,
-                    p50: latency.map(|l| l[0]),
-                    p95: latency.map(|l| l[1]),
-                    max: latency.map(|l| l[2]),
+                    p50_ms: latency.map(|l| l[0]),
+                    p95_ms: latency.map(|l| l[1]),
+                    max_ms: latency.map(|l| l[2]),
                     ..bucket.clone()
                 };
                 merge(bucket, &piece);
@@ -293,8 +244,8 @@ impl Sources {
         }
         for bucket in &mut buckets {
             let passed = bucket.to.as_millisecond().min(self.waiting.now) - bucket.from.as_millisecond();
-            let told = bucket.times.watched() + bucket.times.unknown + bucket.times.paused;
-            bucket.times.unwatched = (passed - told).max(0);
+            let told = bucket.times_ms.watched() + bucket.times_ms.unknown + bucket.times_ms.paused;
+            bucket.times_ms.unwatched = (passed - told).max(0);
         }
         Ok(buckets)
     }
@@ -332,12 +283,15 @@ fn empty_buckets(from: i64, to: i64, step: i64, zone: &TimeZone) -> Vec<Bucket> 
         buckets.push(Bucket {
             from: time(begin),
             to: time(end.min(to)),
-            times: Times::default(),
+            times_ms: StateTimes::default(),
             checks: 0,
             failures: 0,
-            p50: None,
-            p95: None,
-            max: None,
+            p50_ms: None,
+            p95_ms: None,
+            max_ms: None,
+            first_frame_ms: None,
+            fps: None,
+            kbps: None,
         });
         begin = end;
     }
@@ -350,7 +304,7 @@ struct Spans {
 }
 
 impl Spans {
-    fn times(&self, from: i64, to: i64) -> Times {
+    fn times(&self, from: i64, to: i64) -> StateTimes {
         spans::times(&self.runs, &self.states, from, to)
     }
 }
@@ -377,10 +331,6 @@ fn incident(row: &Row<'_>) -> Result<Incident> {
     })
 }
 
-fn state_of(number: u8) -> Option<State> {
-    State::ALL.get(usize::from(number)).copied()
-}
-
 fn rolled_until(db: &Connection, table: &str) -> Result<i64> {
     Ok(db.query_row(&format!("SELECT {table} FROM rolled"), [], |row| row.get(0)).optional()?.unwrap_or(i64::MIN))
 }
@@ -395,7 +345,7 @@ fn read_rolled(db: &Connection, table: &str, camera: i64, from: i64, to: i64) ->
         Ok(Bucket {
             from: time(began),
             to: time(began + row.get::<_, i64>(1)?),
-            times: Times {
+            times_ms: StateTimes {
                 up: row.get(2)?,
                 degraded: row.get(3)?,
                 down: row.get(4)?,
@@ -405,25 +355,28 @@ fn read_rolled(db: &Connection, table: &str, camera: i64, from: i64, to: i64) ->
             },
             checks: row.get(8)?,
             failures: row.get(9)?,
-            p50: row.get(10)?,
-            p95: row.get(11)?,
-            max: row.get(12)?,
+            p50_ms: row.get(10)?,
+            p95_ms: row.get(11)?,
+            max_ms: row.get(12)?,
+            first_frame_ms: None,
+            fps: None,
+            kbps: None,
         })
     })?
     .collect()
 }
 
 fn merge(into: &mut Bucket, piece: &Bucket) {
-    into.times = into.times.plus(&piece.times);
-    into.p50 = match (into.p50, piece.p50) {
+    into.times_ms = into.times_ms.plus(&piece.times_ms);
+    into.p50_ms = match (into.p50_ms, piece.p50_ms) {
         (Some(a), Some(b)) => {
             let (n, m) = (u64::from(into.checks), u64::from(piece.checks));
             u32::try_from((u64::from(a) * n + u64::from(b) * m) / (n + m).max(1)).ok()
         }
         (a, b) => a.or(b),
     };
-    into.p95 = into.p95.max(piece.p95);
-    into.max = into.max.max(piece.max);
+    into.p95_ms = into.p95_ms.max(piece.p95_ms);
+    into.max_ms = into.max_ms.max(piece.max_ms);
     into.checks += piece.checks;
     into.failures += piece.failures;
 }
@@ -437,9 +390,11 @@ fn row_of(check: block::Packed) -> CheckRow {
     CheckRow {
         at: time(check.at_ms),
         verdict: check.verdict,
+        severity: check.verdict.severity(),
         state: check.state,
         ms: check.ms,
         first_packet_ms: check.first_packet_ms,
+        first_frame_ms: None,
         fps: check.fps10.map(|fps| fps as f32 / 10.0),
         kbps: check.kbps,
     }

@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::block;
 use super::memory::time;
-use super::spans::{self, Times};
+use super::spans;
 use crate::camera::Severity;
+use crate::monitor::past::StateTimes;
 
 pub(super) const HOUR_MS: i64 = 3_600_000;
 /// Roll-ups of each kind made in one transaction, so that catching up after long does not hold the writer.
@@ -169,7 +170,7 @@ fn insert(
     table: &str,
     camera: i64,
     (began, end): (i64, i64),
-    times: &Times,
+    times: &StateTimes,
     tally: &mut Tally,
 ) -> rusqlite::Result<()> {
     let [p50, p95, max] = tally.latency().map_or([None; 3], |latency| latency.map(Some));

@@ -3,65 +3,14 @@
 use rusqlite::Connection;
 
 use super::memory::UNWATCHED;
-
-/// Milliseconds in each state over some period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Times {
-    /// A living picture.
-    pub up: i64,
-    /// A living picture with a warning.
-    pub degraded: i64,
-    /// No living picture.
-    pub down: i64,
-    /// The box could not look (blind), or had not looked yet.
-    pub unknown: i64,
-    /// Configured, but not checked.
-    pub paused: i64,
-    /// The box was off, or did not have the camera.
-    pub unwatched: i64,
-}
-
-impl Times {
-    /// Milliseconds in which the camera was watched and known: up, degraded or down.
-    pub fn watched(&self) -> i64 {
-        self.up + self.degraded + self.down
-    }
-
-    /// Share of the watched time with a living picture (up or degraded), 0 to 100; none where nothing
-    /// was watched.
-    pub fn percent(&self) -> Option<f64> {
-        let watched = self.watched();
-        (watched > 0).then(|| (self.up + self.degraded) as f64 * 100.0 / watched as f64)
-    }
-
-    fn add(&mut self, state: u8, ms: i64) {
-        *match state {
-            0 => &mut self.up,
-            1 => &mut self.degraded,
-            2 => &mut self.down,
-            3 => &mut self.unknown,
-            4 => &mut self.paused,
-            _ => &mut self.unwatched,
-        } += ms;
-    }
-
-    pub(super) fn plus(&self, other: &Times) -> Times {
-        Times {
-            up: self.up + other.up,
-            degraded: self.degraded + other.degraded,
-            down: self.down + other.down,
-            unknown: self.unknown + other.unknown,
-            paused: self.paused + other.paused,
-            unwatched: self.unwatched + other.unwatched,
-        }
-    }
-}
+use crate::monitor::board::State;
+use crate::monitor::past::StateTimes;
 
 /// Sums the time in each state over `[from, to)`. `runs`: (began, until), rising; `states`: (began,
 /// state), rising, with the one that holds at `from`. All Unix ms. A state holds to the next one or the
 /// end of its run.
-pub(super) fn times(runs: &[(i64, i64)], states: &[(i64, u8)], from: i64, to: i64) -> Times {
-    let mut times = Times::default();
+pub(super) fn times(runs: &[(i64, i64)], states: &[(i64, u8)], from: i64, to: i64) -> StateTimes {
+    let mut times = StateTimes::default();
     let mut told = 0;
     for &(began, until) in runs {
         let (first, end) = (began.max(from), until.min(to));
@@ -76,16 +25,21 @@ pub(super) fn times(runs: &[(i64, i64)], states: &[(i64, u8)], from: i64, to: i6
                 break;
             }
             if next > at {
-                times.add(state, next - at);
+                times.add(state_of(state), next - at);
                 at = next;
             }
             state = next_state;
         }
-        times.add(state, end - at);
+        times.add(state_of(state), end - at);
         told += end - first;
     }
     times.unwatched += (to - from).max(0) - told;
     times
+}
+
+/// The state of a stored number; none for not watched.
+pub(super) fn state_of(number: u8) -> Option<State> {
+    State::ALL.get(usize::from(number)).copied()
 }
 
 /// Puts a state behind the others; it overrides those told before that begin later.
@@ -123,10 +77,10 @@ mod tests {
     fn time_off_and_before_the_first_state_of_a_run_is_not_watched() {
         let runs = [(100, 200), (300, 400)];
         let states = [(110, 0), (150, 2), (320, 1), (390, 3)];
-        let expected = Times { up: 40, down: 50, degraded: 70, unknown: 10, unwatched: 230, paused: 0 };
+        let expected = StateTimes { up: 40, down: 50, degraded: 70, unknown: 10, unwatched: 230, paused: 0 };
         assert_eq!(times(&runs, &states, 50, 450), expected);
         assert_eq!(expected.percent(), Some(110.0 * 100.0 / 160.0));
-        assert_eq!(times(&runs, &states, 160, 170), Times { down: 10, ..Times::default() });
+        assert_eq!(times(&runs, &states, 160, 170), StateTimes { down: 10, ..StateTimes::default() });
         assert_eq!(times(&runs, &states, 210, 290).percent(), None);
     }
 

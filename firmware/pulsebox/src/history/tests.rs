@@ -183,6 +183,7 @@ pub(super) fn status(camera: &str) -> CameraStatus {
         incident: None,
         thumbnail: None,
         failures: 0,
+        paused_until: None,
         next_check: None,
     }
 }

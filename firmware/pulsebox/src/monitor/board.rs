@@ -7,6 +7,7 @@
 //! recovers from the snapshot.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,13 +153,54 @@ pub struct CameraStatus {
     pub thumbnail: Option<Arc<Thumbnail>>,
     /// Failed checks in a row.
     pub failures: u32,
+    /// Paused until then, where the configuration says a time that has not come.
+    pub paused_until: Option<Timestamp>,
     /// When the next check is due.
     pub next_check: Option<Timestamp>,
 }
 
-/// What the box knows of itself.
+/// Whether the wall clock can be believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockState {
+    /// Time synchronisation vouches for it, or nothing speaks against it.
+    Trusted,
+    /// It may not have been set since the boot.
+    #[default]
+    Untrusted,
+}
+
+/// What the box knows of itself; sampled by `host`, all 0 and empty before the first sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct BoxStatus {
+    /// The host name.
+    pub name: String,
+    /// Pulsebox's version.
+    pub version: &'static str,
+    /// Seconds since the box was started.
+    pub uptime_seconds: u64,
+    /// IP addresses under which the box may be reached, loopback and link-local ones apart.
+    pub addresses: Vec<IpAddr>,
+    /// Share of all cores that was busy since the last sample, 0 to 100.
+    pub cpu_percent: f32,
+    /// Load average of the last minute.
+    pub load1: f32,
+    /// Bytes of memory.
+    pub memory_total: u64,
+    /// Bytes of memory that are not available to a new program.
+    pub memory_used: u64,
+    /// Degrees Celsius of the processor, where a sensor tells.
+    pub temperature_c: Option<f32>,
+    /// Bytes of the data partition.
+    pub data_total: u64,
+    /// Bytes of it that are free for Pulsebox.
+    pub data_free: u64,
+    /// Whether the wall clock can be believed.
+    pub clock: ClockState,
+    /// Bytes of memory that Pulsebox itself has (resident).
+    pub daemon_memory: u64,
+    /// Processor time of Pulsebox since the last sample, percent of one core.
+    pub daemon_cpu_percent: f32,
     /// False while no link or no address: cameras are then `blind`.
     pub network: bool,
     /// Why the history is not written to disk, if so; checks go on from memory.

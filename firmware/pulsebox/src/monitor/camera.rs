@@ -28,6 +28,9 @@ const START_APART: Duration = Duration::from_millis(100);
 /// The last good picture is no older than this (and a heartbeat) when a camera fails.
 const THUMBNAIL_EVERY: Duration = Duration::from_secs(60);
 
+/// How often a paused camera's task looks at the wall clock.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+
 pub(super) struct CameraTask {
     means: Means,
     lanes: watch::Receiver<Arc<Lanes>>,
@@ -43,14 +46,14 @@ pub(super) struct CameraTask {
     /// This camera's regular times are `phase + n × heartbeat`.
     phase: Instant,
     due: Instant,
-    /// Paused by a person: until then, or until told.
-    paused: Option<Option<Timestamp>>,
-    /// What was asked while a look was under way.
-    asked: Option<Ask>,
+    /// Whether the pause that the configuration says is carried out.
+    is_paused: bool,
 }
 
 enum Woken {
     Due,
+    /// A pause may be over.
+    LookAtClock,
     Stop,
     Config,
     Ask(Ask),
@@ -86,8 +89,7 @@ impl CameraTask {
             last: None,
             recent: VecDeque::with_capacity(RECENT_KEPT),
             thumbnail: None,
-            paused: None,
-            asked: None,
+            is_paused: false,
         }
     }
 
@@ -101,13 +103,20 @@ impl CameraTask {
     }
 
     async fn watch(mut self) {
-        let first = if self.camera.paused { self.standing.pause(self.means.clock.now()) } else { Step::default() };
+        self.is_paused = self.camera.is_paused(self.means.clock.now());
+        let first = if self.is_paused { self.standing.pause(self.means.clock.now()) } else { Step::default() };
         self.publish(first, None);
         loop {
             match self.wait().await {
                 Woken::Stop => break,
                 Woken::Config => self.reconfigure(),
                 Woken::Ask(ask) => self.obey(ask),
+                Woken::LookAtClock => {
+                    let step = self.follow_pause();
+                    if step != Step::default() {
+                        self.publish(step, None);
+                    }
+                }
                 Woken::Due => {
                     if let Some(goodbye) = self.check().await {
                         // A camera that admits one client must be free before it is asked again.
@@ -128,22 +137,25 @@ impl CameraTask {
     }
 
     async fn wait(&mut self) -> Woken {
-        if let Some(ask) = self.asked.take() {
-            return Woken::Ask(ask);
-        }
-        let paused = self.is_paused();
-        let due = match self.paused {
-            // Looked at again each minute: the wall clock may be set while it is paused.
-            Some(Some(until)) => {
-                let left = Duration::try_from(until.duration_since(self.means.clock.now())).unwrap_or_default();
-                Some(Instant::now() + left.min(Duration::from_secs(60)))
+        let now = self.means.clock.now();
+        let pause_ends = self.camera.paused_until.filter(|_| self.is_paused && !self.camera.paused);
+        let wake = match pause_ends {
+            // The wall clock may be set while it is paused.
+            Some(until) => {
+                let left = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+                Some((Instant::now() + left.min(LOOK_AT_CLOCK), Woken::LookAtClock))
             }
-            _ if paused => None,
-            _ => Some(self.due),
+            None if self.is_paused => None,
+            // A clock that was set back may lie before the pause's end again.
+            None if self.camera.is_paused(now) => Some((Instant::now(), Woken::LookAtClock)),
+            None => Some((self.due, Woken::Due)),
         };
         let sleep = async {
-            match due {
-                Some(at) => sleep_until(at).await,
+            match wake {
+                Some((at, woken)) => {
+                    sleep_until(at).await;
+                    woken
+                }
                 None => std::future::pending().await,
             }
         };
@@ -152,18 +164,25 @@ impl CameraTask {
             () = self.stop.cancelled() => Woken::Stop,
             changed = self.config.changed() => if changed.is_ok() { Woken::Config } else { Woken::Stop },
             Some(ask) = self.orders.recv() => Woken::Ask(ask),
-            () = sleep => {
-                if let Some(Some(until)) = self.paused {
-                    if self.means.clock.now() < until { Woken::Ask(Ask::Pause(Some(until))) } else { Woken::Ask(Ask::Resume) }
-                } else {
-                    Woken::Due
-                }
-            }
+            woken = sleep => woken,
         }
     }
 
-    fn is_paused(&self) -> bool {
-        self.camera.paused || self.paused.is_some()
+    /// Begins or ends the pause as configuration and clock say.
+    fn follow_pause(&mut self) -> Step {
+        let now = self.means.clock.now();
+        let is_paused = self.camera.is_paused(now);
+        if is_paused == self.is_paused {
+            return Step::default();
+        }
+        self.is_paused = is_paused;
+        self.due = Instant::now();
+        if is_paused {
+            return self.standing.pause(now);
+        }
+        // Who pauses a camera may have moved it.
+        self.judge.forget();
+        self.standing.resume(now)
     }
 
     fn reconfigure(&mut self) {
@@ -174,7 +193,7 @@ impl CameraTask {
             // Another camera, as far as anyone can tell.
             self.judge.forget();
             self.thumbnail = None;
-            let to = if self.is_paused() { State::Paused } else { State::Unknown };
+            let to = if self.is_paused { State::Paused } else { State::Unknown };
             step = self.standing.leave(to, now);
             self.due = Instant::now();
         } else if before.heartbeat != self.camera.heartbeat {
@@ -184,32 +203,20 @@ impl CameraTask {
         if before.alarm != self.camera.alarm || before.expect != self.camera.expect {
             self.judge.forget();
         }
-        if before.paused != self.camera.paused {
-            let paused = if self.is_paused() { self.standing.pause(now) } else { self.standing.resume(now) };
-            step = Step { closed: step.closed.or(paused.closed), ..paused };
-            self.due = Instant::now();
+        let paused = self.follow_pause();
+        if paused != Step::default() {
+            // What it left first is what it left.
+            step = Step { from: step.from.or(paused.from), closed: step.closed.or(paused.closed), ..paused };
         }
         self.publish(step, None);
     }
 
     fn obey(&mut self, ask: Ask) {
-        let now = self.means.clock.now();
         match ask {
             Ask::Check => self.due = Instant::now(),
-            Ask::Pause(until) => {
-                self.paused = Some(until);
-                if self.standing.state != State::Paused {
-                    let step = self.standing.pause(now);
-                    self.publish(step, None);
-                }
-            }
-            Ask::Resume => {
-                if self.paused.take().is_some() && !self.camera.paused {
-                    self.judge.forget();
-                    let step = self.standing.resume(now);
-                    self.due = Instant::now();
-                    self.publish(step, None);
-                }
+            Ask::ForgetPicture => {
+                self.thumbnail = None;
+                self.publish(Step::default(), None);
             }
         }
     }
@@ -228,19 +235,15 @@ impl CameraTask {
                 () = self.stop.cancelled() => return None,
                 Ok(()) = self.config.changed() => {
                     let now = self.config.borrow().clone();
-                    if now.target() != self.camera.target() || now.paused || now.timeout != self.camera.timeout {
+                    let is_paused = now.is_paused(self.means.clock.now());
+                    if now.target() != self.camera.target() || is_paused || now.timeout != self.camera.timeout {
                         self.config.mark_changed();
                         return None;
                     }
                     changed_a_little = true;
                 }
-                Some(ask) = self.orders.recv() => {
-                    if let Ask::Pause(_) = ask {
-                        self.asked = Some(ask);
-                        return None;
-                    }
-                    // It is being checked, and it is not paused: the other two are done already.
-                }
+                // It is being checked already.
+                Some(ask) = self.orders.recv() => if ask != Ask::Check { self.obey(ask) },
                 looked = &mut looking => break looked,
             }
         };
@@ -334,9 +337,10 @@ impl CameraTask {
     }
 
     fn status(&self) -> CameraStatus {
-        let next_check = (!self.is_paused()).then(|| {
+        let now = self.means.clock.now();
+        let next_check = (!self.is_paused).then(|| {
             let wait = self.due.saturating_duration_since(Instant::now());
-            self.means.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX)
+            now.checked_add(wait).unwrap_or(Timestamp::MAX)
         });
         CameraStatus {
             id: self.camera.id.clone(),
@@ -350,6 +354,7 @@ impl CameraTask {
             incident: self.standing.incident.clone(),
             thumbnail: self.thumbnail.clone(),
             failures: self.standing.failures,
+            paused_until: self.camera.paused_until.filter(|until| !self.camera.paused && now < *until),
             next_check,
         }
     }

@@ -3,6 +3,8 @@
 //! Whatever the camera does, it cannot make a look outlive its deadline. Its goodbye (TEARDOWN) may take up to [`GOODBYE`] longer and is
 //! waited for apart, so that a report is not late because a camera is slow to part.
 
+mod along;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,9 +13,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::task::TaskTracker;
 
-use crate::camera::{Climb, Fault, Frame, Goodbyes, OnRung, Rung, RungTime, Session, StreamInfo, Target, Verdict};
+use crate::camera::{
+    Climb, Fault, Frame, Goodbyes, OnRung, Rung, RungTime, Session, Sessions, StreamInfo, Target, Verdict,
+};
 use crate::config::CameraConfig;
 use crate::picture::{self, Looked};
 
@@ -64,25 +67,39 @@ pub trait Eye: Send + Sync + 'static {
     fn look(&self, camera: Arc<CameraConfig>, at: Timestamp, thumbnail: bool) -> Later<(Look, Goodbyes)>;
 }
 
-/// Looks at real cameras.
+/// Looks at real cameras: along with their viewers where there are some, for many cameras admit few clients.
 #[derive(Default)]
 pub struct RealEye {
-    partings: TaskTracker,
+    sessions: Sessions,
 }
 
 impl RealEye {
-    /// Waits until every camera that was being looked at was told goodbye, [`GOODBYE`] at most.
+    /// An eye that reads the sessions of viewers.
+    pub fn new(sessions: Sessions) -> Self {
+        Self { sessions }
+    }
+
+    /// Ends the viewers' sessions, and waits until every camera was told goodbye, [`GOODBYE`] at most.
     pub async fn close(&self) {
-        self.partings.close();
-        let _ = timeout(GOODBYE, self.partings.wait()).await;
+        self.sessions.close().await;
     }
 }
 
 impl Eye for RealEye {
     fn look(&self, camera: Arc<CameraConfig>, at: Timestamp, thumbnail: bool) -> Later<(Look, Goodbyes)> {
-        let goodbyes = Goodbyes::among(&self.partings);
+        let sessions = self.sessions.clone();
+        let goodbyes = Goodbyes::among(sessions.partings());
         let want = Want { at, thumbnail, on_rung: None };
-        Box::pin(async move { (look(&camera.target(), camera.timeout, want, &goodbyes).await, goodbyes) })
+        Box::pin(async move {
+            let target = camera.target();
+            if let Some(tap) = sessions.watched(&camera.id, &target)
+                && let Some(look) = along::look_along(tap, camera.timeout, &want).await
+            {
+                return (look, goodbyes);
+            }
+            sessions.parted(&camera.id).await;
+            (look(&target, camera.timeout, want, &goodbyes).await, goodbyes)
+        })
     }
 }
 

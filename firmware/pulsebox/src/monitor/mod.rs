@@ -9,6 +9,7 @@ mod camera;
 pub mod judge;
 mod lanes;
 pub mod look;
+pub mod past;
 pub mod pulse;
 pub mod standing;
 
@@ -20,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::board::{Board, Event, Incident, State};
+use self::board::{Board, Event, Incident, Recent, State};
 use self::camera::CameraTask;
 use self::lanes::Lanes;
 use self::look::Eye;
@@ -53,15 +54,13 @@ pub struct Means {
     pub link: Arc<dyn Link>,
 }
 
-/// What a person asks of the monitor.
+/// What a person asks of the monitor. (Pausing is the configuration's: `paused`, `paused_until`.)
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// Check now.
     Check,
-    /// Stop checking, until then or until told otherwise.
-    Pause(Option<Timestamp>),
-    /// Check again.
-    Resume,
+    /// Forget the last good picture; the next check makes a new one.
+    ForgetPicture,
 }
 
 /// Passes orders to a running monitor. Cheap to clone.
@@ -74,10 +73,27 @@ impl Orders {
         self.0.try_send((id.to_owned(), ask)).is_ok()
     }
 
+    /// Has the last good picture of the camera `id` forgotten; the next check makes a new one. False as with
+    /// [`Orders::ask`].
+    pub fn forget_picture(&self, id: &str) -> bool {
+        self.ask(id, Ask::ForgetPicture)
+    }
+
     /// Whether the monitor still runs.
     pub fn is_heard(&self) -> bool {
         !self.0.is_closed()
     }
+}
+
+/// What was known when the box last ran, to go on from.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    /// Incidents that were open.
+    pub open_incidents: Vec<Incident>,
+    /// What each camera was, by id, and since when.
+    pub states: BTreeMap<String, (State, Timestamp)>,
+    /// Each camera's last checks, by id, oldest first; of more than [`board::RECENT_KEPT`] the newest count.
+    pub recent: BTreeMap<String, Vec<Recent>>,
 }
 
 /// Watches the cameras of a configuration.
@@ -102,8 +118,8 @@ struct Watched {
 }
 
 impl Monitor {
-    /// A monitor that goes on with `open_incidents` of before.
-    pub fn new(means: Means, open_incidents: Vec<Incident>) -> (Self, Orders) {
+    /// A monitor that goes on from what was known before.
+    pub fn new(means: Means, before: Before) -> (Self, Orders) {
         let (to_monitor, orders) = mpsc::channel(ORDERS_WAITING);
         let at_once = 1;
         let monitor = Self {
@@ -112,7 +128,7 @@ impl Monitor {
             lanes: watch::Sender::new(Arc::new(Lanes::new(at_once))),
             at_once,
             cameras: BTreeMap::new(),
-            resumed: open_incidents.into_iter().map(|i| (i.camera.clone(), i)).collect(),
+            resumed: before.open_incidents.into_iter().map(|i| (i.camera.clone(), i)).collect(),
             orders,
             broken: mpsc::channel(ORDERS_WAITING),
         };

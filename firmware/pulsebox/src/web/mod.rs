@@ -1,16 +1,16 @@
-//! The page and its API: reads the board, asks the past through [`Past`], changes nothing.
+//! The page and its API: reads the board, asks the past through [`Past`], writes settings and orders.
 //!
-//! Until sign-in exists it is bound to loopback and only reads (GET, HEAD). Live video, settings and the
-//! full page come later; this page is small on purpose and lives in `page/`, compiled in.
+//! [`guard`] stands before every call: nothing is open that [`access`] does not say is open.
 
 mod access;
+mod body;
+mod cors;
 mod error;
 mod feed;
 mod guard;
 mod live;
 mod page;
 mod params;
-mod past;
 mod picture;
 mod routes;
 mod server;
@@ -28,8 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub use access::Access;
-pub use past::{Bucket, Past, PastError, StateTimes, Uptime};
+pub use access::{Access, Caller, Forgotten, MadeToken, Refusal, Scope, forget_password};
 pub use server::bind;
 
 use crate::clock::Clock;
@@ -37,9 +36,13 @@ use crate::config::Store;
 use crate::live::Live;
 use crate::monitor::Orders;
 use crate::monitor::board::Board;
+// The questions' words, for the rooms below as `super::past`.
+use crate::monitor::past::{self, Past};
 
 /// Event streams at once; each page holds one.
 const LISTENERS: usize = 50;
+/// WebSockets at once, live views included.
+const SOCKETS: usize = 50;
 
 /// What the web needs.
 #[derive(Clone)]
@@ -69,43 +72,55 @@ struct Shared {
     clock: Clock,
     #[allow(dead_code)] // the writing routes come next
     orders: Orders,
-    #[allow(dead_code)]
     config: Arc<Store>,
-    #[allow(dead_code)]
     live: Live,
-    #[allow(dead_code)]
     access: Access,
+    /// The box's host name.
+    host_name: String,
+    /// Names of the box beside those in the configuration.
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
+    sockets: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl Web {
-    /// Opens the port with [`bind`], logs its warning and serves until `stop`; ends within a second of it.
+    /// Opens the port with [`bind`] and serves until `stop`; ends within a second of it.
     ///
     /// # Errors
     /// The port is taken or not allowed; the text names it and says what to do.
     pub async fn serve(self, listen: SocketAddr, stop: CancellationToken) -> io::Result<()> {
-        let (listener, warning) = bind(listen).await?;
-        if let Some(warning) = warning {
-            log::warn!("{warning}");
-        }
+        let listener = bind(listen).await?;
         self.serve_on(listener, stop).await;
         Ok(())
     }
 
     /// Serves on a port that is open already, until `stop`; ends within a second of it.
     pub async fn serve_on(self, listener: TcpListener, stop: CancellationToken) {
+        self.warn_unclaimed(&listener);
+        let access = self.access.clone().follow(stop.clone());
         let (router, follow) = self.router(stop.clone());
-        tokio::join!(server::serve(listener, router, stop), follow);
+        tokio::join!(server::serve(listener, router, stop), follow, access);
+    }
+
+    /// Whoever comes first sets the password: a person should know that this is still to be done.
+    fn warn_unclaimed(&self, listener: &TcpListener) {
+        let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        if !is_local && !self.access.is_claimed() {
+            log::warn!("no password is set yet, and whoever opens the page first sets it: open it now");
+        }
     }
 
     /// The routes, and what must run beside them so that events are told (ends with `stop`).
     pub fn router(self, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
+        let host_name = host_name();
+        let mut hosts = self.hosts;
+        hosts.push(host_name.clone());
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            sockets: Arc::new(Semaphore::new(SOCKETS)),
             board: self.board,
             past: self.past,
             clock: self.clock,
@@ -113,7 +128,8 @@ impl Web {
             config: self.config,
             live: self.live,
             access: self.access,
-            hosts: self.hosts,
+            host_name,
+            hosts,
             stop: stop.clone(),
         });
         // Subscribed here and not in the future: no event between is missed.
@@ -124,4 +140,9 @@ impl Web {
         };
         (routes::router(shared), follow)
     }
+}
+
+/// What this machine is called.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -87,6 +87,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         router = router.route(&format!("/favicon-{}.svg", state.name()), icon);
     }
     router
+        .method_not_allowed_fallback(async || {
+            let what = "this address takes other methods";
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, what, "`Allow` says which; docs/api.md says what for.")
+        })
         .fallback(async || ApiError::not_found("there is nothing at this address", "docs/api.md lists what there is."))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .with_state(shared)
@@ -109,7 +113,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 async fn health(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let snapshot = shared.board.now().clone();
-    let health = Health::new(&snapshot.host, standstill(&snapshot, shared.clock.now()));
+    let standstill = standstill(&snapshot, shared.clock.now());
+    let health = Health::new(&snapshot.host, standstill, shared.access.fault());
     let code = if health.status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok((code, Json(health)).into_response())
 }
@@ -228,6 +233,7 @@ async fn incidents(
     let Period { from, to } = Period::read(&params, shared.clock.now())?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let incidents = ask(&shared, &id, shared.past.incidents(id.clone(), from, to, limit)).await?;
+    let incidents: Vec<_> = incidents.into_iter().map(|past| past.incident).collect();
     Ok(Json(incidents).into_response())
 }
 

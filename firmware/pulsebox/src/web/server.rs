@@ -4,7 +4,7 @@
 //! that send a byte a minute would shut everybody else out.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const UNTAKEN_DEADLINE: Duration = Duration::from_secs(60);
 /// How long open answers may take to end when the daemon stops.
 const GOODBYE: Duration = Duration::from_millis(800);
+/// What the kernel may hold for a peer, bytes (Linux doubles it): a slow viewer of live video must be told from a
+/// quick one by us, and hundreds of stalled ones must not fill the memory.
+const SEND_BUFFER: usize = 256 << 10;
 /// What a request's head may measure, bytes.
 const HEAD_MAX: usize = 16 << 10;
 
@@ -51,26 +54,21 @@ impl Cut {
     }
 }
 
-/// Opens the port. Until sign-in exists this is on loopback whatever `listen` says: another address is
-/// turned to `127.0.0.1`, and the warning says so.
+/// Who is at the other end of a connection: in the extensions of each of its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+}
+
+/// Opens the port.
 ///
 /// # Errors
 /// The port is taken or not allowed; the text names it and says what to do.
-pub async fn bind(listen: SocketAddr) -> io::Result<(TcpListener, Option<String>)> {
-    let (address, warning) = if listen.ip().is_loopback() {
-        (listen, None)
-    } else {
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port());
-        let warning = format!(
-            "web: listen: {listen} would show the cameras to everybody on the network, and there is no sign-in yet: \
-             the page listens on {address} only"
-        );
-        (address, Some(warning))
-    };
-    match TcpListener::bind(address).await {
-        Ok(listener) => Ok((listener, warning)),
-        Err(e) => Err(io::Error::new(e.kind(), bind_error(address, &e))),
-    }
+pub async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(listen).await.map_err(|e| io::Error::new(e.kind(), bind_error(listen, &e)))
 }
 
 fn bind_error(address: SocketAddr, error: &io::Error) -> String {
@@ -100,8 +98,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(e) => {
                 // Out of file descriptors, mostly: others must close first.
                 log::warn!("the page's port takes no connection for the moment: {e}");
@@ -110,7 +108,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             }
         };
         if let Ok(room) = rooms.clone().try_acquire_owned() {
-            let speak = speak(stream, router.clone(), stop.clone());
+            let speak = speak(stream, address, router.clone(), stop.clone());
             let cut = cut.clone();
             tasks.spawn(async move {
                 let _room = room;
@@ -135,14 +133,17 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
 }
 
 /// One connection, request after request.
-async fn speak(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn speak(stream: TcpStream, address: SocketAddr, router: Router, stop: CancellationToken) {
     let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
     let untaken = u32::try_from(UNTAKEN_DEADLINE.as_millis()).unwrap_or(u32::MAX);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, untaken);
     let cut = Cut(CancellationToken::new());
+    let peer = Peer { address, tls: false };
     let (routes, carried) = (TowerToHyperService::new(router), cut.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(carried.clone());
+        request.extensions_mut().insert(peer);
         routes.call(request)
     });
     let connection = http1::Builder::new()
@@ -150,7 +151,8 @@ async fn speak(stream: TcpStream, router: Router, stop: CancellationToken) {
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(HEAD_MAX)
         .max_headers(64)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -186,17 +188,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_on_the_network_is_turned_to_loopback_and_said_so() {
-        let (listener, warning) = bind("0.0.0.0:0".parse().unwrap()).await.unwrap();
-        assert!(listener.local_addr().unwrap().ip().is_loopback());
-        let warning = warning.unwrap();
-        assert!(warning.contains("0.0.0.0:0") && warning.contains("no sign-in"), "{warning}");
-        assert_eq!(bind("127.0.0.1:0".parse().unwrap()).await.unwrap().1, None);
-    }
-
-    #[tokio::test]
     async fn a_port_that_is_taken_is_named_with_what_to_do() {
-        let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let taken = listener.local_addr().unwrap();
         let error = bind(taken).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);

@@ -164,8 +164,8 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// `standstill` says why nothing is being watched, where that is so.
-    pub fn new(host: &BoxStatus, standstill: Option<String>) -> Self {
+    /// `standstill` says why nothing is being watched, where that is so; `access` what is wrong with sign-in.
+    pub fn new(host: &BoxStatus, standstill: Option<String>, access: Option<String>) -> Self {
         let status_if = |reasons: &[String]| match (&standstill, reasons.is_empty()) {
             (Some(_), _) => "unhealthy",
             (None, false) => "degraded",
@@ -181,6 +181,7 @@ impl Health {
                 .iter()
                 .map(|fault| format!("the configuration file has a mistake, the last good one is in force: {fault}")),
         );
+        reasons.extend(access);
         Self { status: status_if(&reasons), reasons }
     }
 }

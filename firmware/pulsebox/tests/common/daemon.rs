@@ -11,13 +11,16 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
 /// What anything may take on a machine with two busy cores before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at something that cannot wake us.
 const LOOK_AGAIN: Duration = Duration::from_millis(40);
+
+/// The password of every daemon's page.
+pub const PASSWORD: &str = "a password for tests";
 
 /// A configuration with the shortest heartbeat and a free port; `streams` are YAML list items.
 pub fn config<T: AsRef<str>>(streams: &[T]) -> String {
@@ -84,6 +87,8 @@ impl Home {
 pub struct Daemon {
     child: Child,
     log: watch::Receiver<String>,
+    /// The cookie of whoever asks it, got when it is first asked.
+    cookie: OnceCell<String>,
     /// Where its page is, inside its own network.
     pub address: SocketAddr,
 }
@@ -106,7 +111,7 @@ impl Daemon {
             }
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut daemon = Self { child, log, address };
+        let mut daemon = Self { child, log, cookie: OnceCell::new(), address };
         let text = daemon.logged("the page is at http://").await;
         let (_, rest) = text.split_once("the page is at http://").unwrap();
         daemon.address = rest.split('/').next().unwrap().parse().unwrap();
@@ -212,10 +217,38 @@ impl Daemon {
 
     /// HTTP/1.0: the answer comes unchunked and ends with the connection.
     async fn ask(&self, path: &str) -> TcpStream {
+        let cookie = self.cookie.get_or_init(|| self.sign_in()).await;
+        self.send(&format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n")).await
+    }
+
+    async fn send(&self, request: &str) -> TcpStream {
         let mut connection = timeout(PATIENCE, TcpStream::connect(self.address)).await.unwrap().unwrap();
-        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
         connection.write_all(request.as_bytes()).await.unwrap();
         connection
+    }
+
+    /// Sets the first password, or gives the one that was set; gives the cookie.
+    async fn sign_in(&self) -> String {
+        let body = format!("{{\"password\":\"{PASSWORD}\"}}");
+        for call in ["/api/claim", "/api/session"] {
+            let mut connection = self
+                .send(&format!(
+                    "POST {call} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                     Content-Length: {}\r\n\r\n{body}",
+                    body.len()
+                ))
+                .await;
+            let mut answer = String::new();
+            let read = timeout(PATIENCE, connection.read_to_string(&mut answer)).await;
+            read.expect("signing in takes too long").unwrap();
+            let cookie = answer
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: ").then_some(&line[12..]));
+            if let Some(cookie) = cookie {
+                return cookie.split(';').next().unwrap().to_owned();
+            }
+        }
+        panic!("the daemon lets nobody in:\n{}", self.log());
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 pub mod daemon;
+pub mod page;
 
 use std::path::PathBuf;
 use std::time::Duration;

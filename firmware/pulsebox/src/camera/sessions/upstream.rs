@@ -446,6 +446,11 @@ impl Tap {
         self.0.place.upstream.state().packets
     }
 
+    /// The last key frame in hand.
+    pub fn last_key(&self) -> Option<Arc<LiveFrame>> {
+        self.0.place.upstream.state().frames.last_key().cloned()
+    }
+
     /// As [`Viewer::is_stream`].
     pub fn is_stream(&self) -> bool {
         self.0.is_stream()

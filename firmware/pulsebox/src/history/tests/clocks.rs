@@ -20,9 +20,9 @@ async fn rows_before_the_first_time_sync_are_moved_to_their_true_times() {
     let truly = start() + jiff::SignedDuration::from_secs(100);
     scene.history.clock_trusted(truly, clock.monotonic_ms()).await.unwrap();
     let (from, _) = ever();
-    let times = scene.history.uptime("gate", start(), truly).await.unwrap().times;
+    let times = scene.history.uptime("gate", start(), truly).await.unwrap().times_ms;
     assert_eq!((times.up, times.down, times.unwatched), (90_000, 10_000, 0));
-    let before = scene.history.uptime("gate", from, start()).await.unwrap().times;
+    let before = scene.history.uptime("gate", from, start()).await.unwrap().times_ms;
     assert_eq!(before.watched(), 0, "nothing is left at the wrong time");
     assert_eq!(all_checks(&scene.history, "gate").await[0].at, start());
     let moved = &all_incidents(&scene.history).await[&incident.id];
@@ -48,13 +48,13 @@ async fn time_never_runs_backwards_past_the_newest_row() {
     let newest = start() + jiff::SignedDuration::from_secs(600);
     assert!(all_checks(&scene.history, "gate").await[0].at >= newest);
     let (from, to) = ever();
-    let times = scene.history.uptime("gate", from, to).await.unwrap().times;
+    let times = scene.history.uptime("gate", from, to).await.unwrap().times_ms;
     assert_eq!((times.up, times.down), (600_000, 300_000));
     assert_eq!(look(folder.path(), "SELECT count(*) FROM checks WHERE id < 1700000000000"), 0);
     // Half an hour later by the true clock.
     let truly = newest + jiff::SignedDuration::from_secs(1_800 + 300);
     scene.history.clock_trusted(truly, clock.monotonic_ms()).await.unwrap();
-    let times = scene.history.uptime("gate", start(), truly).await.unwrap().times;
+    let times = scene.history.uptime("gate", start(), truly).await.unwrap().times_ms;
     assert_eq!((times.up, times.down, times.unwatched), (600_000, 300_000, 1_800_000));
     scene.end().await;
 }
@@ -177,7 +177,7 @@ async fn what_a_clock_that_was_years_ahead_dated_is_taken_back_by_one_that_is_vo
     let scene = Scene::with(Some(folder.path()), vouched(&clock));
     scene.state("gate", State::Up).await;
     pass(MINUTE).await;
-    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times;
+    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times_ms;
     assert_eq!((times.up, times.down), (660_000, 300_000));
     assert!(all_checks(&scene.history, "gate").await[0].at < clock.now());
     let newest = look(folder.path(), "SELECT max(id + ms) FROM checks");
@@ -201,7 +201,7 @@ async fn a_provisional_run_behind_rows_from_the_future_finds_its_true_time() {
     scene.history.clock_trusted(clock.now(), clock.monotonic_ms()).await.unwrap();
     assert!(scene.history.is_clock_vouched_for());
     pass(MINUTE).await;
-    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times;
+    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times_ms;
     assert_eq!((times.up, times.unwatched), (120_000, 0));
     scene.end().await;
     let newest = look(folder.path(), "SELECT max(until) FROM runs");

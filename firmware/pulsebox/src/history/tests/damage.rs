@@ -97,7 +97,7 @@ async fn a_file_of_a_newer_pulsebox_is_left_alone_and_memory_serves() {
     scene.check("gate", Verdict::Ok).await;
     pass(MINUTE * 3).await;
     assert_eq!(all_checks(&scene.history, "gate").await.len(), 1);
-    assert_eq!(scene.history.uptime("gate", start(), scene.clock.now()).await.unwrap().times.up, 180_000);
+    assert_eq!(scene.history.uptime("gate", start(), scene.clock.now()).await.unwrap().times_ms.up, 180_000);
     scene.end().await;
     assert_eq!(fs::read(&path).unwrap(), before);
 }

@@ -57,7 +57,7 @@ async fn a_full_disk_is_told_and_what_waited_is_written_when_there_is_room_again
     assert!(fault.contains("full"), "{fault}");
     assert_eq!(all_checks(&scene.history, "gate").await.len(), 48);
     assert_eq!(scene.history.open_incidents().await.unwrap(), std::slice::from_ref(&incident));
-    assert_eq!(scene.history.uptime("gate", start(), clock.now()).await.unwrap().times.up, 720_000);
+    assert_eq!(scene.history.uptime("gate", start(), clock.now()).await.unwrap().times_ms.up, 720_000);
     std::fs::remove_file(filler).unwrap();
     minutes(&scene, 2).await;
     assert_eq!(*scene.history.fault().borrow(), None);
@@ -90,7 +90,7 @@ async fn a_folder_that_goes_and_comes_back_loses_nothing_since_it_went() {
     assert_eq!(all_checks(&scene.history, "gate").await.len(), kept + 8);
     assert_eq!(look(&folder, "SELECT count(*) FROM incidents"), 1, "an open incident is told anew");
     assert_eq!(scene.history.open_incidents().await.unwrap()[0].id, open.id);
-    assert_eq!(scene.history.uptime("gate", start(), clock.now()).await.unwrap().times.up, 540_000);
+    assert_eq!(scene.history.uptime("gate", start(), clock.now()).await.unwrap().times_ms.up, 540_000);
     scene.end().await;
 }
 
@@ -107,7 +107,7 @@ async fn a_read_only_disk_at_the_start_is_told_and_taken_when_it_can_be_written(
     assert_eq!(*scene.history.fault().borrow(), None);
     assert_eq!(look(mount.0.path(), "SELECT min(id) FROM checks"), start().as_millisecond());
     assert_eq!(all_checks(&scene.history, "gate").await.len(), 20);
-    assert_eq!(scene.history.uptime("gate", start(), clock.now()).await.unwrap().times.up, 300_000);
+    assert_eq!(scene.history.uptime("gate", start(), clock.now()).await.unwrap().times_ms.up, 300_000);
     scene.end().await;
 }
 

@@ -1,13 +1,13 @@
 //! States, uptime, series, roll-ups, retention, restarts.
 
 use super::*;
-use crate::history::Times;
+use crate::monitor::past::StateTimes;
 
 #[tokio::test(start_paused = true)]
 async fn uptime_is_what_was_played_to_the_millisecond_through_roll_ups_and_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::turned(start());
-    let mut expected = Times::default();
+    let mut expected = StateTimes::default();
     let scene = Scene::begin(Some(folder.path()), clock.clone());
     let mut add = |state: State, ms: i64| match state {
         State::Up => expected.up += ms,
@@ -34,13 +34,13 @@ async fn uptime_is_what_was_played_to_the_millisecond_through_roll_ups_and_a_res
     add(State::Up, 90_000_000);
     expected.unwatched = 5_000_000;
     let uptime = scene.history.uptime("gate", start(), clock.now()).await.unwrap();
-    assert_eq!(uptime.times, expected);
+    assert_eq!(uptime.times_ms, expected);
     let watched = (expected.up + expected.degraded + expected.down) as f64;
     assert_eq!(uptime.percent, Some((expected.up + expected.degraded) as f64 * 100.0 / watched));
     // The same from roll-ups and what is not rolled up yet.
     for step in [3_600, 7_200, 86_400] {
         let series = scene.history.series("gate", start(), clock.now(), Duration::from_secs(step)).await.unwrap();
-        let sum = series.iter().fold(Times::default(), |sum, bucket| sum.plus(&bucket.times));
+        let sum = series.iter().fold(StateTimes::default(), |sum, bucket| sum.plus(&bucket.times_ms));
         assert_eq!(sum, expected, "step {step} s");
     }
     assert!(look(folder.path(), "SELECT count(*) FROM hours") > 200);
@@ -61,7 +61,7 @@ async fn a_state_that_began_before_its_threshold_counts_from_its_begin_also_in_f
     scene.state_since("gate", State::Down, began).await;
     pass(MINUTE * 2).await;
     let uptime = scene.history.uptime("gate", start(), clock.now()).await.unwrap();
-    assert_eq!((uptime.times.up, uptime.times.down), (3_590_000, 190_000));
+    assert_eq!((uptime.times_ms.up, uptime.times_ms.down), (3_590_000, 190_000));
     assert_eq!(look(folder.path(), "SELECT down FROM hours"), 10_000);
     scene.end().await;
 }
@@ -93,7 +93,7 @@ async fn checks_are_read_back_from_memory_and_file_alike_and_each_once() {
     let series = scene.history.series("gate", start(), clock.now(), MINUTE).await.unwrap();
     assert_eq!(series.iter().map(|bucket| bucket.checks).sum::<u32>(), 50);
     assert_eq!(series.iter().map(|bucket| bucket.failures).sum::<u32>(), 5);
-    assert_eq!((series[0].p50, series[0].p95, series[0].times.up), (Some(41), Some(41), 60_000));
+    assert_eq!((series[0].p50_ms, series[0].p95_ms, series[0].times_ms.up), (Some(41), Some(41), 60_000));
     assert!(all_checks(&scene.history, "nobody").await.is_empty());
     scene.end().await;
 }
@@ -130,7 +130,7 @@ async fn a_power_cut_costs_a_minute_at_most_and_counts_as_not_watched() {
     scene.cut();
     pass(Duration::from_secs(370)).await;
     let scene = Scene::begin(Some(folder.path()), clock.clone());
-    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times;
+    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times_ms;
     assert_eq!((times.up, times.unwatched), (600_000, 400_000), "watched until the last flush");
     scene.end().await;
 }
@@ -146,7 +146,7 @@ async fn a_removed_camera_keeps_its_history_and_is_not_watched_any_more() {
     pass(Duration::from_secs(100)).await;
     scene.remove("gate").await;
     pass(Duration::from_secs(100)).await;
-    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times;
+    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times_ms;
     assert_eq!((times.down, times.unwatched), (100_000, 100_000));
     assert_eq!(all_checks(&scene.history, "gate").await.len(), 1);
     assert!(scene.history.open_incidents().await.unwrap().is_empty(), "nobody is left to close it");
@@ -174,7 +174,7 @@ async fn events_missed_are_counted_and_states_and_incidents_taken_from_the_board
     pass(MINUTE).await;
     assert!(scene.history.lost() >= 5_000 - crate::monitor::board::EVENTS_KEPT as u64);
     assert_eq!(scene.history.open_incidents().await.unwrap(), [incident]);
-    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times;
+    let times = scene.history.uptime("gate", start(), clock.now()).await.unwrap().times_ms;
     assert_eq!((times.up, times.down), (60_000, 60_000));
     scene.end().await;
 }
@@ -267,10 +267,10 @@ async fn a_step_that_is_no_whole_hour_is_rounded_up_and_a_cut_bucket_holds_only_
     assert_eq!(History::step_used(Duration::from_secs(86_401)), Duration::from_secs(2 * 86_400));
     assert_eq!(History::step_used(Duration::from_secs(90)), Duration::from_secs(90));
     let series = scene.history.series("gate", start(), at(360), minutes).await.unwrap();
-    let up: Vec<i64> = series.iter().map(|bucket| bucket.times.up / 60_000).collect();
+    let up: Vec<i64> = series.iter().map(|bucket| bucket.times_ms.up / 60_000).collect();
     assert_eq!(up, [120, 120, 120]);
     let series = scene.history.series("gate", start(), at(90), Duration::from_secs(3_600)).await.unwrap();
-    let up: Vec<i64> = series.iter().map(|bucket| bucket.times.up / 60_000).collect();
+    let up: Vec<i64> = series.iter().map(|bucket| bucket.times_ms.up / 60_000).collect();
     assert_eq!((up, series[1].to), (vec![60, 30], at(90)));
     scene.end().await;
 }

@@ -149,7 +149,7 @@ async fn a_monitor_that_stands_still_is_503_and_one_check_heals_it() {
     let reason = standstill(&snapshot, later(166)).unwrap();
     assert!(reason.contains("166 s"), "{reason}");
     assert_eq!(standstill(&snapshot, later(-10)), None, "nothing is due");
-    let health = crate::web::view::Health::new(&snapshot.host, Some(reason));
+    let health = crate::web::view::Health::new(&snapshot.host, Some(reason), None);
     assert_eq!(health.status, "unhealthy");
     snapshot.last_check = tokio::time::Instant::now();
     assert_eq!(standstill(&snapshot, later(166)), None);

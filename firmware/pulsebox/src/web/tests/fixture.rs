@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -21,8 +20,12 @@ use crate::host::Interfaces;
 use crate::live::Live;
 use crate::monitor::board::{Board, CameraStatus, Event, Incident, Recent, Report, Snapshot, State, Thumbnail};
 use crate::monitor::look::RealEye;
-use crate::monitor::{Means, Monitor};
-use crate::web::{Access, Bucket, Past, PastError, StateTimes, Uptime, Web, bind};
+use crate::monitor::past::{
+    Answer as PastAnswer, Bucket, CheckRow, EvidencePicture, KeptEvidence, Past, PastError, PastIncident, StateTimes,
+    Uptime, Uptimes,
+};
+use crate::monitor::{Before, Means, Monitor};
+use crate::web::{Access, Scope, Web, bind};
 
 /// How long a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,6 +99,7 @@ pub fn camera(id: &str, name: &str, state: State, before: Verdict, verdict: Verd
             etag: 0xabcd,
         })),
         failures: u32::from(state == State::Down) * 16,
+        paused_until: None,
         next_check: Some(start() + SignedDuration::from_secs(12)),
     }
 }
@@ -125,24 +129,50 @@ pub fn three() -> Board {
 /// A past that knows `gate` and was asked what it was asked.
 pub struct Remembered;
 
+/// A picture of the evidence.
+pub const EVIDENCE_JPEG: &[u8] = b"\xff\xd8 evidence";
+
 impl Past for Remembered {
-    fn series(
-        &self,
-        camera: String,
-        from: Timestamp,
-        _to: Timestamp,
-        step: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
+    fn series(&self, camera: String, from: Timestamp, _: Timestamp, step: Duration) -> PastAnswer<'_, Vec<Bucket>> {
         let to = from + SignedDuration::try_from(step).unwrap();
-        let times_ms = StateTimes { up: 300_000, ..StateTimes::default() };
-        let (p50_ms, p95_ms, max_ms) = (Some(41), Some(60), Some(312));
-        let bucket = Bucket { from, to, times_ms, checks: 20, failures: 0, p50_ms, p95_ms, max_ms };
+        let bucket = Bucket {
+            from,
+            to,
+            times_ms: StateTimes { up: 300_000, ..StateTimes::default() },
+            checks: 20,
+            failures: 0,
+            p50_ms: Some(41),
+            p95_ms: Some(60),
+            max_ms: Some(312),
+            first_frame_ms: Some(184),
+            fps: Some(25.0),
+            kbps: Some(2048),
+        };
         async move { known(&camera).map(|()| vec![bucket]) }.boxed()
     }
 
-    fn uptime(&self, camera: String, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
-        let times_ms = StateTimes { up: 86_153_000, down: 247_000, ..StateTimes::default() };
-        async move { known(&camera).map(|()| Uptime { times_ms, percent: Some(99.714) }) }.boxed()
+    fn uptime(&self, camera: String, _: Timestamp, _: Timestamp) -> PastAnswer<'_, Uptime> {
+        async move { known(&camera).map(|()| a_days_uptime()) }.boxed()
+    }
+
+    fn uptimes(&self, camera: String) -> PastAnswer<'_, Uptimes> {
+        let day = a_days_uptime();
+        async move { known(&camera).map(|()| Uptimes { day, ..Uptimes::default() }) }.boxed()
+    }
+
+    fn checks(&self, camera: String, from: Timestamp, _: Timestamp, _: usize) -> PastAnswer<'_, Vec<CheckRow>> {
+        let check = CheckRow {
+            at: from,
+            verdict: Verdict::Ok,
+            severity: Verdict::Ok.severity(),
+            state: State::Up,
+            ms: 231,
+            first_packet_ms: Some(41),
+            first_frame_ms: Some(184),
+            fps: Some(25.0),
+            kbps: Some(2048),
+        };
+        async move { known(&camera).map(|()| vec![check]) }.boxed()
     }
 
     fn incidents(
@@ -151,7 +181,7 @@ impl Past for Remembered {
         from: Timestamp,
         to: Timestamp,
         _limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
+    ) -> PastAnswer<'_, Vec<PastIncident>> {
         let incident = Incident {
             id: from.as_microsecond(),
             camera: camera.clone(),
@@ -161,8 +191,20 @@ impl Past for Remembered {
             from,
             to: Some(to),
         };
+        let evidence = KeptEvidence { answer: None, good_at: Some(from), bad_at: None };
+        let incident = PastIncident { incident, evidence: Some(evidence) };
         async move { known(&camera).map(|()| vec![incident]) }.boxed()
     }
+
+    fn evidence_picture(&self, camera: String, _: i64, which: EvidencePicture) -> PastAnswer<'_, Option<Bytes>> {
+        let picture = (which == EvidencePicture::Good).then_some(Bytes::from_static(EVIDENCE_JPEG));
+        async move { known(&camera).map(|()| picture) }.boxed()
+    }
+}
+
+fn a_days_uptime() -> Uptime {
+    let times_ms = StateTimes { up: 86_153_000, down: 247_000, ..StateTimes::default() };
+    Uptime { times_ms, percent: Some(99.714) }
 }
 
 fn known(camera: &str) -> Result<(), PastError> {
@@ -181,11 +223,15 @@ pub struct Server {
     /// Where its `pulsebox.yaml` lies.
     #[allow(dead_code)] // kept so that the folder stays
     pub folder: tempfile::TempDir,
+    /// Who may do what.
+    pub access: Access,
+    /// What every call but a stranger's brings: a token that may do everything.
+    pub token: String,
 }
 
 /// Serves `board` on a free port.
 pub async fn serve(board: &Board) -> Server {
-    let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let stop = CancellationToken::new();
     let folder = tempfile::tempdir().unwrap();
@@ -198,11 +244,13 @@ pub async fn serve(board: &Board) -> Server {
         eye: Arc::new(RealEye::default()),
         link: Arc::new(Interfaces::default()),
     };
-    let (_, orders) = Monitor::new(means, Vec::new());
+    let (_, orders) = Monitor::new(means, Before::default());
+    let access = Access::open(None, clock.clone());
+    let token = access.make_token("test", Scope::Admin).await.unwrap().token;
     let web = Web {
         board: board.clone(),
         past: Arc::new(Remembered),
-        access: Access::open(None, clock.clone()),
+        access: access.clone(),
         clock,
         orders,
         config: Arc::new(Store::load(&file).unwrap()),
@@ -210,7 +258,7 @@ pub async fn serve(board: &Board) -> Server {
         hosts: vec!["cameras.example.org".into()],
     };
     let task = AbortOnDropHandle::new(tokio::spawn(web.serve_on(listener, stop.clone())));
-    Server { port, stop, task, folder }
+    Server { port, stop, task, folder, access, token }
 }
 
 /// An answer, read whole.
@@ -239,11 +287,23 @@ impl Server {
         TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
     }
 
-    /// Sends `head` (request line and headers, `\n` for line ends) and reads the answer to its end.
+    /// Sends `head` (request line and headers, `\n` for line ends) with the token and reads the answer to its end.
     pub async fn send(&self, head: &str) -> Answer {
+        self.send_as_stranger(&format!("{}\nAuthorization: Bearer {}", head.trim(), self.token)).await
+    }
+
+    /// The same without the token.
+    pub async fn send_as_stranger(&self, head: &str) -> Answer {
+        self.send_with_body(head, b"").await
+    }
+
+    /// The same with a body, whose length the head has told.
+    pub async fn send_with_body(&self, head: &str, body: &[u8]) -> Answer {
         timeout(PATIENCE, async {
             let mut stream = self.connect().await;
-            stream.write_all(format!("{}\r\n\r\n", head.trim().replace('\n', "\r\n")).as_bytes()).await.unwrap();
+            let mut all = format!("{}\r\n\r\n", head.trim().replace('\n', "\r\n")).into_bytes();
+            all.extend(body);
+            stream.write_all(&all).await.unwrap();
             let mut all = Vec::new();
             stream.read_to_end(&mut all).await.unwrap();
             split(&all)
@@ -264,7 +324,8 @@ impl Server {
     /// Opens an event stream and reads its head.
     pub async fn listen(&self, path: &str, headers: &str) -> Listener {
         let mut stream = self.connect().await;
-        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        let token = format!("Authorization: Bearer {}", self.token);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut listener = Listener { lines: BufReader::new(stream), head: String::new() };
         while !listener.head.ends_with("\r\n\r\n") {

@@ -1,0 +1,141 @@
+//! A look at a camera that somebody watches: it reads along and opens no session of its own.
+//!
+//! The session was opened for the viewer, so nothing is learnt of how long the camera takes to answer: the rungs are
+//! those of the opening, and there is no time to the first packet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Look, MEASURE, MEASURE_FRAMES, MEASURE_MAX, Rate, SECOND_CHANCES, Want, decode};
+use crate::camera::sessions::{Ending, Item, LiveFrame, Tap};
+use crate::camera::{Fault, StreamInfo, Verdict};
+use crate::picture::{self, Looked};
+
+/// A key frame that came at most this long before the look proves the picture of now.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// Looks along, `deadline` at most. None where the session ends because the camera's settings were changed or its
+/// last viewer has gone: then look by yourself.
+pub(super) async fn look_along(tap: Tap, deadline: Duration, want: &Want) -> Option<Look> {
+    let started = Instant::now();
+    let packets = tap.packets();
+    let mut along = Along { tap, started, rate: Rate::default(), lost: 0, key: None, is_alive: false };
+    let looked = along.look(started + deadline, want.thumbnail).await;
+    let (picture, fault) = match looked {
+        Ok(looked) => (Some(looked), None),
+        Err(Ending::Changed) => return None,
+        Err(Ending::Broken { fault, .. }) => (None, Some(fault)),
+    };
+    Some(Look {
+        at: want.at,
+        ms: started.elapsed().as_micros() as f64 / 1e3,
+        rungs: along.tap.rungs(),
+        first_packet_ms: None,
+        first_frame_ms: None,
+        stream: along.stream(packets),
+        picture,
+        fault,
+    })
+}
+
+struct Along {
+    tap: Tap,
+    started: Instant,
+    rate: Rate,
+    /// Packets lost since the look began.
+    lost: u64,
+    /// The last fresh key frame.
+    key: Option<Arc<LiveFrame>>,
+    /// A frame has come since the look began.
+    is_alive: bool,
+}
+
+fn broken(fault: Fault) -> Ending {
+    Ending::Broken { fault, opened: true }
+}
+
+impl Along {
+    async fn look(&mut self, end: Instant, thumbnail: bool) -> Result<Looked, Ending> {
+        let mut damage = None;
+        for _ in 0..=SECOND_CHANCES {
+            match timeout_at(end, self.read()).await {
+                Ok(read) => read?,
+                Err(_) => return Err(broken(damage.unwrap_or_else(|| self.out_of_time()))),
+            }
+            let Some(key) = self.key.take() else { continue };
+            match decode(key.frame.clone(), thumbnail).await.0 {
+                Ok(looked) => return Ok(looked),
+                Err(fault) if fault.verdict != Verdict::Undecodable => return Err(broken(fault)),
+                Err(fault) => damage = Some(fault),
+            }
+        }
+        Err(broken(damage.unwrap_or_else(|| self.out_of_time())))
+    }
+
+    /// Reads until there is a fresh key frame, a frame that came just now, and enough to tell the rate.
+    async fn read(&mut self) -> Result<(), Ending> {
+        let began = Instant::now();
+        loop {
+            let is_seen = self.key.is_some() && self.is_alive;
+            let enough = if self.rate.frames >= MEASURE_FRAMES { MEASURE } else { MEASURE_MAX };
+            // A still has no rate.
+            let until = if self.tap.is_stream() { began + enough } else { began };
+            if is_seen && until <= Instant::now() {
+                break;
+            }
+            if !is_seen {
+                let item = self.tap.next().await?;
+                self.take(item);
+            } else if let Ok(item) = timeout_at(until, self.tap.next()).await {
+                self.take(item?);
+            }
+        }
+        self.rate.watched = began.elapsed();
+        Ok(())
+    }
+
+    fn take(&mut self, item: Item) {
+        let live = match item {
+            Item::Frame(live) => live,
+            // The rate across a gap would be none.
+            Item::Skipped(_) => {
+                self.rate = Rate::default();
+                return;
+            }
+        };
+        let is_new = live.frame.arrived >= self.started;
+        if is_new {
+            self.lost += u64::from(live.frame.lost);
+        }
+        // A still comes once a second at best: the one in hand is as good.
+        self.is_alive |= is_new || !self.tap.is_stream();
+        self.rate.add(&live.frame);
+        if live.frame.key && live.frame.arrived + FRESH >= self.started {
+            self.key = Some(live);
+        }
+    }
+
+    fn out_of_time(&self) -> Fault {
+        let waited = self.started.elapsed().as_secs_f32();
+        if self.is_alive {
+            Fault::new(Verdict::NoKeyframe, format!("a key frame did not come within {waited:.1} s"))
+        } else {
+            Fault::new(Verdict::NoMedia, format!("nothing came for {waited:.1} s in the session that is being watched"))
+        }
+    }
+
+    fn stream(&self, packets_before: Option<u64>) -> StreamInfo {
+        let Some(last) = self.tap.last_key() else { return StreamInfo::default() };
+        let mut info = picture::describe(&last.frame);
+        if self.tap.is_stream() {
+            info.fps = self.rate.fps();
+            info.kbps = self.rate.kbps();
+            let packets = self.tap.packets().map(|now| now.saturating_sub(packets_before.unwrap_or(0)));
+            let rate = Rate { lost: self.lost, ..Rate::default() };
+            info.loss_percent = packets.and_then(|packets| rate.loss_percent(packets));
+        }
+        info
+    }
+}
