@@ -1,114 +1,39 @@
 //! MJPEG through the front door: a real camera, a real socket, and what comes out of it.
 
+mod common;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use jiff::Timestamp;
+use common::page::Page;
 use pulsebox::camera::sessions::Limits as SessionLimits;
-use pulsebox::camera::{Sessions, StreamKind};
-use pulsebox::clock::Clock;
-use pulsebox::config::Store;
-use pulsebox::host::Interfaces;
+use pulsebox::camera::{CameraUrl, Sessions, StreamKind};
+use pulsebox::config::CameraConfig;
 use pulsebox::live::Live;
 use pulsebox::live::mjpeg::{Limits, Quality};
-use pulsebox::monitor::board::{Board, Incident};
-use pulsebox::monitor::look::RealEye;
-use pulsebox::monitor::{Means, Monitor};
-use pulsebox::web::{Access, Bucket, Past, PastError, Uptime, Web, bind};
 use simcam::{Camera, Codec, Mood, Options, Protocol};
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 /// What anything may take on a machine with two busy cores before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an upstream outlives its last viewer here.
 const GRACE: Duration = Duration::from_millis(200);
+/// Clients at once.
+const MOST: usize = 10;
 
-/// A history that is not there.
-struct Nothing;
-
-fn nothing<T: Send + 'static>() -> BoxFuture<'static, Result<T, PastError>> {
-    async { Err(PastError::UnknownCamera) }.boxed()
-}
-
-impl Past for Nothing {
-    fn series(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Bucket>, PastError>> {
-        nothing()
-    }
-
-    fn uptime(&self, _: String, _: Timestamp, _: Timestamp) -> BoxFuture<'_, Result<Uptime, PastError>> {
-        nothing()
-    }
-
-    fn incidents(
-        &self,
-        _: String,
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
-    ) -> BoxFuture<'_, Result<Vec<Incident>, PastError>> {
-        nothing()
-    }
-}
-
-/// A box that serves these cameras; gone when dropped.
-struct Served {
-    address: SocketAddr,
-    live: Live,
-    _stop: DropGuard,
-    _folder: TempDir,
-}
-
-/// Cameras as items of `streams:`; `untaken` is how long a client may take no bytes.
-async fn serve(streams: &[String], untaken: Duration) -> Served {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pulsebox.yaml");
+/// These cameras, as items of `streams:`; `untaken` is how long a client may take no bytes.
+async fn serve(streams: &[String], untaken: Duration) -> Page {
     let listed: String = streams.iter().map(|stream| format!("  - {{ {stream}, timeout_seconds: 5 }}\n")).collect();
-    std::fs::write(&file, format!("streams:\n{listed}")).unwrap();
-    let clock = Clock::system();
-    let board = Board::default();
-    board.change_host(|host| host.network = true);
     let sessions = Sessions::new(TaskTracker::new(), SessionLimits { grace: GRACE, ..SessionLimits::default() });
-    let live = Live::new(sessions).with_mjpeg_limits(Limits { untaken });
-    let means = Means {
-        board: board.clone(),
-        clock: clock.clone(),
-        eye: Arc::new(RealEye::default()),
-        link: Arc::new(Interfaces::default()),
-    };
-    let (_, orders) = Monitor::new(means, Vec::new());
-    let web = Web {
-        board,
-        past: Arc::new(Nothing),
-        access: Access::open(None, clock.clone()),
-        clock,
-        orders,
-        config: Arc::new(Store::load(&file).unwrap()),
-        live: live.clone(),
-        hosts: Vec::new(),
-    };
-    let (listener, _) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let stop = CancellationToken::new();
-    tokio::spawn(web.serve_on(listener, stop.clone()));
-    Served { address, live, _stop: stop.drop_guard(), _folder: folder }
+    let live = Live::new(sessions.clone()).with_mjpeg_limits(Limits { untaken });
+    Page::start(&format!("web: {{ mjpeg_streams: {MOST} }}\nstreams:\n{listed}"), sessions, live).await
 }
 
-async fn serve_one(camera: &Camera) -> Served {
+async fn serve_one(camera: &Camera) -> Page {
     serve(&[format!("id: cam, name: cam, url: \"{}\"", camera.url())], PATIENCE).await
 }
 
@@ -123,6 +48,11 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// HTTP/1.0: the answer comes unchunked.
+fn request(token: &str, path: &str) -> String {
+    format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
 }
 
 /// An answer that has begun.
@@ -145,11 +75,14 @@ impl Answer {
         Self { status, head, stream }
     }
 
-    /// HTTP/1.0: the answer comes unchunked.
-    async fn to(address: SocketAddr, path: &str) -> Self {
+    async fn to(address: SocketAddr, token: &str, path: &str) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+        stream.write_all(request(token, path).as_bytes()).await.unwrap();
         Self::read(stream).await
+    }
+
+    async fn of(page: &Page, path: &str) -> Self {
+        Self::to(page.address, &page.token, path).await
     }
 
     /// The next picture; none when the answer ends.
@@ -193,8 +126,8 @@ fn size(picture: &[u8]) -> Option<(usize, usize)> {
     decoder.dimensions()
 }
 
-async fn first_size(served: &Served, quality: &str) -> (usize, usize) {
-    let mut answer = Answer::to(served.address, &path(quality)).await;
+async fn first_size(served: &Page, quality: &str) -> (usize, usize) {
+    let mut answer = Answer::of(served, &path(quality)).await;
     assert_eq!(answer.status, 200, "{}", answer.head);
     assert!(answer.head.contains("multipart/x-mixed-replace; boundary=frame"), "{}", answer.head);
     size(&answer.picture().await.expect("a picture")).expect("a whole JPEG")
@@ -219,9 +152,9 @@ async fn each_quality_keeps_to_its_rate() {
     let quick = camera(Options { fps: 30, width: 320, height: 180, ..Options::default() }).await;
     let served = serve_one(&quick).await;
     let watched = ["low", "medium", "high"].map(|quality| {
-        let address = served.address;
+        let (address, token) = (served.address, served.token.clone());
         tokio::spawn(async move {
-            let mut answer = Answer::to(address, &path(quality)).await;
+            let mut answer = Answer::to(address, &token, &path(quality)).await;
             answer.picture().await.unwrap();
             let (start, mut count) = (Instant::now(), 0);
             while start.elapsed() < Duration::from_secs(4) {
@@ -242,11 +175,11 @@ async fn each_quality_keeps_to_its_rate() {
 async fn an_unknown_quality_is_refused_and_an_unknown_camera_not_found() {
     let camera = camera(Options::default()).await;
     let served = serve_one(&camera).await;
-    let answer = Answer::to(served.address, &path("4k")).await;
+    let answer = Answer::of(&served, &path("4k")).await;
     assert_eq!(answer.status, 400);
     let text = answer.body().await;
     assert!(text.contains("`quality=4k`") && text.contains("low, medium or high"), "{text}");
-    assert_eq!(Answer::to(served.address, "/api/streams/other/video").await.status, 404);
+    assert_eq!(Answer::of(&served, "/api/streams/other/video").await.status, 404);
     assert_eq!(camera.stats().connections_total, 0, "nobody watched");
 }
 
@@ -255,20 +188,20 @@ async fn the_eleventh_client_is_told_to_come_again_and_is_welcome_when_another_h
     let camera = camera(Options::default()).await;
     let served = serve_one(&camera).await;
     let mut watching = Vec::new();
-    for n in 0..10 {
-        let mut answer = Answer::to(served.address, &path(["low", "medium", "high"][n % 3])).await;
+    for n in 0..MOST {
+        let mut answer = Answer::of(&served, &path(["low", "medium", "high"][n % 3])).await;
         assert_eq!(answer.status, 200);
         answer.picture().await.unwrap();
         watching.push(answer);
     }
-    let refused = Answer::to(served.address, &path("low")).await;
+    let refused = Answer::of(&served, &path("low")).await;
     assert_eq!(refused.status, 503);
     assert!(refused.head.to_lowercase().contains("retry-after: "), "{}", refused.head);
-    assert!(refused.body().await.contains("10 MJPEG streams"));
-    assert_eq!(served.live.mjpeg().clients(), 10);
+    assert!(refused.body().await.contains("10, `web.mjpeg_streams`"));
+    assert_eq!(served.live.mjpeg().clients(), MOST);
     watching.pop();
-    until("the one who left is noticed", || served.live.mjpeg().clients() == 9).await;
-    assert_eq!(Answer::to(served.address, &path("low")).await.status, 200);
+    until("the one who left is noticed", || served.live.mjpeg().clients() == MOST - 1).await;
+    assert_eq!(Answer::of(&served, &path("low")).await.status, 200);
     assert_eq!(camera.stats().sessions_total, 1, "ten clients are one session");
 }
 
@@ -276,7 +209,7 @@ async fn the_eleventh_client_is_told_to_come_again_and_is_welcome_when_another_h
 async fn clients_share_one_decoder_and_those_of_one_quality_the_very_same_picture() {
     let camera = camera(Options { fps: 10, ..Options::default() }).await;
     let served = serve_one(&camera).await;
-    let config = pulsebox::config::CameraConfig::new("cam", pulsebox::camera::CameraUrl::parse(&camera.url()).unwrap());
+    let config = CameraConfig::new("cam", CameraUrl::parse(&camera.url()).unwrap());
     let mjpeg = served.live.mjpeg();
     let start = Instant::now();
     let mut one = mjpeg.watch(&config, Quality::Low, 10).await.unwrap().client;
@@ -300,8 +233,8 @@ async fn clients_share_one_decoder_and_those_of_one_quality_the_very_same_pictur
 async fn when_the_last_client_has_gone_the_camera_is_left() {
     let camera = camera(Options::default()).await;
     let served = serve_one(&camera).await;
-    let mut one = Answer::to(served.address, &path("low")).await;
-    let mut other = Answer::to(served.address, &path("high")).await;
+    let mut one = Answer::of(&served, &path("low")).await;
+    let mut other = Answer::of(&served, &path("high")).await;
     one.picture().await.unwrap();
     drop(one);
     other.picture().await.unwrap();
@@ -316,7 +249,7 @@ async fn when_the_last_client_has_gone_the_camera_is_left() {
 async fn over_damage(options: Options, quality: &str) {
     let camera = camera(options).await;
     let served = serve_one(&camera).await;
-    let mut answer = Answer::to(served.address, &path(quality)).await;
+    let mut answer = Answer::of(&served, &path(quality)).await;
     for _ in 0..3 {
         assert!(size(&answer.picture().await.unwrap()).is_some());
     }
@@ -344,7 +277,7 @@ async fn damaged_jpegs_are_left_out_scaled_or_passed_through() {
 async fn nothing_but_damage_is_told_as_that() {
     let camera = camera(Options { mood: Mood::Undecodable, ..Options::default() }).await;
     let served = serve_one(&camera).await;
-    let answer = Answer::to(served.address, &path("low")).await;
+    let answer = Answer::of(&served, &path("low")).await;
     assert_eq!(answer.status, 502);
     let text = answer.body().await;
     assert!(text.contains("The picture is damaged"), "{text}");
@@ -355,11 +288,11 @@ async fn a_client_that_takes_nothing_is_ended_and_another_is_not() {
     let camera = camera(Options { width: 1280, height: 720, fps: 20, ..Options::default() }).await;
     let streams = [format!("id: cam, name: cam, url: \"{}\"", camera.url())];
     let served = serve(&streams, Duration::from_millis(500)).await;
-    let mut reading = Answer::to(served.address, &path("low")).await;
+    let mut reading = Answer::of(&served, &path("low")).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut lazy = socket.connect(served.address).await.unwrap();
-    lazy.write_all(format!("GET {} HTTP/1.0\r\nHost: localhost\r\n\r\n", path("high")).as_bytes()).await.unwrap();
+    lazy.write_all(request(&served.token, &path("high")).as_bytes()).await.unwrap();
     let mut lazy = Answer::read(lazy).await;
     assert_eq!(served.live.mjpeg().clients(), 2);
     let mut pictures = 0;
@@ -381,8 +314,8 @@ async fn a_jpeg_that_fits_is_passed_through_byte_for_byte() {
     let camera = camera(options).await;
     let served = serve_one(&camera).await;
     // The camera sends everybody the same pictures.
-    let mut direct = Answer::to(camera.addr(), "/live.mjpg").await;
-    let mut through = Answer::to(served.address, &path("low")).await;
+    let mut direct = Answer::to(camera.addr(), "none", "/live.mjpg").await;
+    let mut through = Answer::of(&served, &path("low")).await;
     let (mut sent, mut got) = (HashSet::new(), Vec::new());
     for _ in 0..12 {
         let (a, b) = tokio::join!(direct.picture(), through.picture());
@@ -400,7 +333,7 @@ async fn a_jpeg_that_fits_is_passed_through_byte_for_byte() {
 async fn when_the_camera_vanishes_the_answer_ends() {
     let camera = camera(Options::default()).await;
     let served = serve_one(&camera).await;
-    let mut answer = Answer::to(served.address, &path("low")).await;
+    let mut answer = Answer::of(&served, &path("low")).await;
     answer.picture().await.unwrap();
     camera.set_mood(Mood::Refuses).await;
     while answer.picture().await.is_some() {}
@@ -411,7 +344,7 @@ async fn when_the_camera_vanishes_the_answer_ends() {
 async fn h265_is_refused_with_what_to_do_and_shown_where_a_sub_stream_can_be_decoded() {
     let main = camera(Options { codec: Codec::H265, ..Options::default() }).await;
     let served = serve_one(&main).await;
-    let answer = Answer::to(served.address, &path("high")).await;
+    let answer = Answer::of(&served, &path("high")).await;
     assert_eq!(answer.status, 409);
     let text = answer.body().await;
     assert!(text.contains("H.265") && text.contains("sub_url"), "{text}");
@@ -439,7 +372,7 @@ async fn a_camera_that_refuses_us_is_named_without_its_password() {
     let credentials = Some(("admin".to_owned(), "geheim".to_owned()));
     let camera = camera(Options { credentials, mood: Mood::WrongPassword, ..Options::default() }).await;
     let served = serve_one(&camera).await;
-    let answer = Answer::to(served.address, &path("low")).await;
+    let answer = Answer::of(&served, &path("low")).await;
     assert_eq!(answer.status, 502);
     let text = answer.body().await;
     assert!(text.contains("user name or password") && !text.contains("geheim"), "{text}");
