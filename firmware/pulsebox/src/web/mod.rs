@@ -41,8 +41,6 @@ use crate::monitor::past::{self, Past};
 
 /// Event streams at once; each page holds one.
 const LISTENERS: usize = 50;
-/// WebSockets at once, live views included.
-const SOCKETS: usize = 50;
 
 /// What the web needs.
 #[derive(Clone)]
@@ -81,6 +79,7 @@ struct Shared {
     hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
+    /// Places for WebSockets, live views included; as many as were configured at the start.
     sockets: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -120,7 +119,7 @@ impl Web {
         let shared = Arc::new(Shared {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(LISTENERS)),
-            sockets: Arc::new(Semaphore::new(SOCKETS)),
+            sockets: Arc::new(Semaphore::new(self.config.current().web.sockets)),
             board: self.board,
             past: self.past,
             clock: self.clock,
