@@ -16,6 +16,7 @@ lint:  ## formatting, clippy, licences, shell scripts, links in the documentatio
 	@scripts/need lint
 	scripts/lint
 
-bench:  ## CPU, memory and disk beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
+bench:  ## CPU, memory, disk and live views beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
 	@scripts/need bench
 	/usr/bin/python3 scripts/bench.py
+	/usr/bin/python3 scripts/bench-live.py
