@@ -37,8 +37,6 @@ pub(crate) struct Watch {
 
 /// What one viewer saw.
 struct Seen {
-    /// From the start command to the first picture's last byte.
-    first: Duration,
     /// Media segments after the first, all being there.
     frames: u64,
     bytes: u64,
@@ -53,15 +51,11 @@ type Socket = WebSocketStream<TcpStream>;
 pub(crate) async fn run(watch: Watch) -> io::Result<()> {
     let watch = Arc::new(watch);
     let all = Arc::new(Barrier::new(usize::from(watch.viewers) + 1));
-    let first = open(&watch).await?;
-    let mut viewers = JoinSet::new();
-    let mut come = Some(first);
+    let (mut viewers, mut firsts) = (JoinSet::new(), Vec::new());
     for _ in 0..watch.viewers {
-        let opened = match come.take() {
-            Some(opened) => opened,
-            None => open(&watch).await?,
-        };
-        viewers.spawn(stay(opened, all.clone(), Duration::from_secs(watch.seconds)));
+        let (socket, first) = open(&watch).await?;
+        firsts.push(first.as_secs_f64() * 1e3);
+        viewers.spawn(stay(socket, all.clone(), Duration::from_secs(watch.seconds)));
         sleep(APART).await;
     }
     all.wait().await;
@@ -70,25 +64,27 @@ pub(crate) async fn run(watch: Watch) -> io::Result<()> {
     while let Some(joined) = viewers.join_next().await {
         seen.push(joined.map_err(io::Error::other)??);
     }
-    println!("{}", told(&watch, &seen));
+    println!("{}", told(&watch, &firsts, &seen));
     Ok(())
 }
 
-fn told(watch: &Watch, seen: &[Seen]) -> serde_json::Value {
-    let mut first: Vec<f64> = seen.iter().map(|seen| seen.first.as_secs_f64() * 1e3).collect();
-    first.sort_by(f64::total_cmp);
+/// `firsts`: milliseconds to each viewer's first picture, in the order of their coming.
+fn told(watch: &Watch, firsts: &[f64], seen: &[Seen]) -> serde_json::Value {
+    let mut later = firsts.iter().skip(1).copied().collect::<Vec<f64>>();
+    later.sort_by(f64::total_cmp);
     let frames = || seen.iter().map(|seen| seen.frames);
     serde_json::json!({
         "viewers": watch.viewers,
         "seconds": watch.seconds,
-        "first_picture_ms": { "median": first[first.len() / 2], "most": first[first.len() - 1] },
+        // The first viewer waits for the camera; the others find a GOP in hand.
+        "first_picture_ms": { "first": firsts.first(), "median": later.get(later.len() / 2), "most": later.last() },
         "frames": { "least": frames().min(), "most": frames().max() },
         "bytes": seen.iter().map(|seen| seen.bytes).sum::<u64>(),
         "skipped": seen.iter().map(|seen| seen.skipped).sum::<u64>(),
     })
 }
 
-/// A viewer that has seen its first picture.
+/// A viewer that has seen its first picture, and how long that took from its start command.
 async fn open(watch: &Watch) -> io::Result<(Socket, Duration)> {
     let mut request = watch.url.as_str().into_client_request().map_err(io::Error::other)?;
     if let Some(token) = &watch.token {
@@ -112,7 +108,7 @@ async fn open(watch: &Watch) -> io::Result<(Socket, Duration)> {
 }
 
 /// Reads from when all are there, for so long. What is sent before is read too: nobody falls behind by waiting.
-async fn stay((mut socket, first): (Socket, Duration), all: Arc<Barrier>, time: Duration) -> io::Result<Seen> {
+async fn stay(mut socket: Socket, all: Arc<Barrier>, time: Duration) -> io::Result<Seen> {
     let mut here = std::pin::pin!(all.wait());
     loop {
         tokio::select! {
@@ -121,7 +117,7 @@ async fn stay((mut socket, first): (Socket, Duration), all: Arc<Barrier>, time: 
         }
     }
     let end = Instant::now() + time;
-    let mut seen = Seen { first, frames: 0, bytes: 0, skipped: 0 };
+    let mut seen = Seen { frames: 0, bytes: 0, skipped: 0 };
     while let Ok(message) = timeout_at(end, binary(&mut socket)).await {
         let (bytes, skipped) = message?;
         seen.frames += 1;
