@@ -30,6 +30,7 @@ lint: page  ## formatting, clippy, types of the page, licences, shell scripts, l
 	@scripts/need lint
 	scripts/lint
 
-bench: page  ## CPU, memory and disk beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
+bench: page  ## CPU, memory, disk and live views beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
 	@scripts/need bench
 	/usr/bin/python3 scripts/bench.py
+	/usr/bin/python3 scripts/bench-live.py

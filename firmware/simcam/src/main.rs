@@ -4,6 +4,7 @@
 
 mod control;
 mod demo;
+mod viewers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,6 +40,9 @@ enum Command {
         #[arg(long)]
         control: Option<SocketAddr>,
     },
+    /// Watch Pulsebox's live view of one camera many times over; for `make bench`.
+    #[command(hide = true)]
+    Viewers(viewers::Watch),
 }
 
 #[derive(Args)]
@@ -100,6 +104,7 @@ async fn main() -> std::process::ExitCode {
         Some(Command::Demo { config_out, change_every, control }) => {
             demo::run(&config_out, Duration::from_secs(change_every), control).await
         }
+        Some(Command::Viewers(watch)) => viewers::run(watch).await,
         None => serve(cli.camera).await,
     };
     match ran {

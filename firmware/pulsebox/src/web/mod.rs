@@ -95,8 +95,6 @@ struct Shared {
     connections: Arc<Semaphore>,
     /// WebSockets of any kind.
     sockets: Arc<Semaphore>,
-    /// MJPEG streams.
-    mjpeg: Arc<Semaphore>,
     limits: system::Limits,
     tally: metrics::Tally,
     stop: CancellationToken,
@@ -160,7 +158,6 @@ impl Web {
             feed: feed::Feed::new(self.clock.now()),
             listeners: Arc::new(Semaphore::new(limits.events)),
             connections: connections.clone(),
-            mjpeg: Arc::new(Semaphore::new(limits.mjpeg)),
             limits,
             tally: metrics::Tally::default(),
             checks: Arc::new(Semaphore::new(check::AT_ONCE)),

@@ -46,7 +46,7 @@ impl Connections {
             http: taken(limits.http, &shared.connections),
             events: taken(limits.events, &shared.listeners),
             sockets: taken(limits.sockets, &shared.sockets),
-            mjpeg: taken(limits.mjpeg, &shared.mjpeg),
+            mjpeg: shared.live.mjpeg().clients(),
             limits,
         }
     }

@@ -24,8 +24,6 @@ use crate::camera::sessions::Ending;
 use crate::camera::{Fault, Verdict};
 use crate::live::mjpeg::{NoView, Quality, Watched};
 
-/// Clients at once, over all cameras.
-const CLIENTS: usize = 10;
 /// Between the parts; the first one stands in front of the first part.
 const BOUNDARY: &str = "\r\n--frame\r\n";
 const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=frame";
@@ -73,8 +71,8 @@ async fn video(
     if method == Method::HEAD {
         return Ok(answer(Body::empty()));
     }
-    let live = shared.live.mjpeg();
-    let watched = live.watch(camera, quality, CLIENTS).await.map_err(|none| refusal(&none, &id))?;
+    let (live, most) = (shared.live.mjpeg(), config.web.mjpeg_streams);
+    let watched = live.watch(camera, quality, most).await.map_err(|none| refusal(&none, &id, most))?;
     // Rendezvous and no queue: what waits here grows old.
     let (parts, taken) = mpsc::channel(1);
     tokio::spawn(feed(watched, parts, live.untaken(), shared.stop.clone(), cut.map(|Extension(cut)| cut)));
@@ -152,10 +150,10 @@ fn part(picture: Bytes) -> Part {
 }
 
 /// Why there is no picture, as an answer.
-fn refusal(none: &NoView, id: &str) -> ApiError {
+fn refusal(none: &NoView, id: &str, most: usize) -> ApiError {
     match none {
         NoView::Full => ApiError::busy(
-            format!("{CLIENTS} MJPEG streams are being watched"),
+            format!("as many MJPEG streams as there may be ({most}, `web.mjpeg_streams`) are being watched"),
             "Close one, or watch GET /api/streams/{id}/live, which costs less.",
             10,
         ),
