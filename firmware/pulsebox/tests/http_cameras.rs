@@ -28,7 +28,7 @@ async fn check(target: Target) -> Report {
     .await;
     goodbyes.wait(Duration::from_secs(1)).await;
     let camera = CameraConfig::new("cam", target.url);
-    Judge::default().report(looked, &camera).0
+    Judge::default().report(looked, &camera).report
 }
 
 fn http(url: &str) -> Target {

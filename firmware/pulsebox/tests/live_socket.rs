@@ -2,24 +2,16 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::daemon::PATIENCE;
+use common::page::Page;
 use futures::{SinkExt, StreamExt};
 use mp4_atom::{Decode, Moof};
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
-use pulsebox::clock::Clock;
-use pulsebox::config::{HistoryConfig, Store};
-use pulsebox::history::{History, HistorySettings};
-use pulsebox::host::Interfaces;
 use pulsebox::live::Live;
-use pulsebox::monitor::board::Board;
-use pulsebox::monitor::look::RealEye;
-use pulsebox::monitor::{Before, Means, Monitor};
-use pulsebox::web::{Access, Scope, Web, bind};
 use serde_json::{Value, json};
 use simcam::{Camera, Mood, Options};
 use tokio::net::{TcpSocket, TcpStream};
@@ -27,56 +19,25 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 /// A running page whose cameras are these lines of `streams:`.
-struct Server {
-    address: SocketAddr,
-    token: String,
-    live: Live,
-    store: Arc<Store>,
-    folder: tempfile::TempDir,
-    _stop: DropGuard,
+struct Server(Page);
+
+impl std::ops::Deref for Server {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.0
+    }
 }
 
 impl Server {
     async fn start(streams: &[String]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pulsebox.yaml");
-        std::fs::write(&file, format!("streams: [{}]\n", streams.join(", "))).unwrap();
-        let store = Arc::new(Store::load(&file).unwrap());
         let limits = Limits { grace: Duration::from_millis(500), ..Limits::default() };
         let sessions = Sessions::new(TaskTracker::new(), limits);
-        let live = Live::new(sessions.clone());
-        let (board, clock) = (Board::default(), Clock::system());
-        let means = Means {
-            board: board.clone(),
-            clock: clock.clone(),
-            eye: Arc::new(RealEye::new(sessions)),
-            link: Arc::new(Interfaces::default()),
-        };
-        let (_, orders) = Monitor::new(means, Before::default());
-        let settings = HistorySettings::new(&HistoryConfig::default(), jiff::tz::TimeZone::UTC, clock.clone());
-        let access = Access::open(None, clock.clone());
-        let token = access.make_token("test", Scope::Read).await.unwrap().token;
-        let web = Web {
-            board,
-            past: Arc::new(History::open(None, settings)),
-            access,
-            clock,
-            orders,
-            config: store.clone(),
-            live: live.clone(),
-            hosts: Vec::new(),
-        };
-        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = CancellationToken::new();
-        tokio::spawn(web.serve_on(listener, stop.clone()));
-        tokio::spawn(live.clone().follow(store.watch(), stop.clone()));
-        tokio::spawn(store.clone().follow(stop.clone()));
-        Self { address, token, live, store, folder, _stop: stop.drop_guard() }
+        let yaml = format!("streams: [{}]\n", streams.join(", "));
+        Self(Page::start(&yaml, sessions.clone(), Live::new(sessions)).await)
     }
 
     /// One camera called `cam`.
@@ -89,9 +50,10 @@ impl Server {
         if let Some(buffer) = buffer {
             socket.set_recv_buffer_size(buffer).unwrap();
         }
+        let mut request = format!("ws://localhost{path}").into_client_request().unwrap();
+        let token = format!("Bearer {}", self.token).parse().unwrap();
+        request.headers_mut().insert("Authorization", token);
         let stream = socket.connect(self.address).await.map_err(tungstenite::Error::Io)?;
-        let mut request = format!("ws://localhost{path}").into_client_request()?;
-        request.headers_mut().insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
         let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.unwrap()?;
         Ok(Socket(socket))
     }

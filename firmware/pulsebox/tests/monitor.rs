@@ -17,7 +17,7 @@ use pulsebox::config::{CameraConfig, Config};
 use pulsebox::monitor::board::{Board, CameraStatus, Event, State};
 use pulsebox::monitor::look::{Eye, Later, Look, RealEye};
 use pulsebox::monitor::{Ask, Before, Link, Means, Monitor, Orders};
-use simcam::{Camera, Mood, Options};
+use simcam::{Auth, Camera, Codec, Mood, Options, Protocol};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -437,4 +437,47 @@ async fn a_camera_that_refuses_the_password_is_asked_with_it_once() {
     let wait = watch.board.camera("cam").unwrap().next_check.unwrap();
     let last = watch.board.camera("cam").unwrap().last.as_ref().unwrap().at;
     assert!(wait.duration_since(last).as_secs() >= 60, "{wait}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_shows_the_last_good_picture_the_first_bad_one_and_what_the_camera_answered() {
+    let (black, black_config) = real("black", Mood::Healthy).await;
+    let (gone, gone_config) = real("gone", Mood::NotFound).await;
+    let (mut locked, config) = (Vec::new(), real("lock", Mood::Healthy).await.1);
+    for (id, protocol, codec) in [("rtsp", Protocol::Rtsp, Codec::H264), ("http", Protocol::HttpMjpeg, Codec::Mjpeg)] {
+        let options = Options { protocol, codec, mood: Mood::WrongPassword, auth: Auth::Digest, ..Options::default() };
+        let camera = Camera::start(options).await.unwrap();
+        let url = camera.url_without_credentials().replace("://", "://gatekeeper:s3cret-word@");
+        locked.push((camera, CameraConfig { url: CameraUrl::parse(&url).unwrap(), id: id.into(), ..config.clone() }));
+    }
+    let mut configs = vec![black_config, gone_config];
+    configs.extend(locked.iter().map(|(_, config)| config.clone()));
+    let watch = Watch::start(Arc::new(RealEye::default()), 8, configs);
+
+    for id in ["rtsp", "http"] {
+        let down = watch.until_state(id, State::Down).await;
+        let incident = down.incident.clone().unwrap();
+        let answer = incident.evidence.clone().unwrap().answer.clone().unwrap();
+        let challenge =
+            answer.lines().find(|line| line.to_lowercase().starts_with("www-authenticate: digest")).unwrap();
+        assert!(answer.lines().next().unwrap().contains("401 Unauthorized"), "{answer}");
+        assert!(challenge.contains("nonce=\"***\"") && challenge.contains("realm=\"***\""), "{answer}");
+        for secret in ["gatekeeper", "s3cret"] {
+            assert!(!answer.contains(secret) && !format!("{down:?}").contains(secret), "{id}: {answer}");
+        }
+    }
+    let down = watch.until_state("gone", State::Down).await;
+    let evidence = down.incident.as_ref().unwrap().evidence.clone().unwrap();
+    assert!(evidence.answer.as_ref().unwrap().starts_with("RTSP/1.0 404 "), "{evidence:?}");
+    assert_eq!((evidence.good.clone(), evidence.bad.clone()), (None, None));
+
+    let good = watch.until("black", |camera| camera.thumbnail.is_some()).await.thumbnail.clone().unwrap();
+    black.set_mood(Mood::Black).await;
+    let down = watch.until_state("black", State::Down).await;
+    let evidence = down.incident.as_ref().unwrap().evidence.clone().unwrap();
+    assert_eq!(evidence.good, Some(good));
+    let bad = evidence.bad.clone().unwrap();
+    assert!(bad.jpeg.starts_with(&[0xff, 0xd8]) && bad.at >= evidence.good.as_ref().unwrap().at);
+    assert_eq!(evidence.answer, None);
+    drop((black, gone));
 }

@@ -233,13 +233,21 @@ pub struct Fault {
     pub verdict: Verdict,
     /// What happened, for a person; never holds credentials.
     pub detail: String,
+    /// What the camera answered, where that is the reason: the head of its RTSP or HTTP answer, lines ended
+    /// by `\n`, at most 2 KiB of printable ASCII, secrets masked.
+    pub answer: Option<Box<str>>,
 }
 
 impl Fault {
     /// A fault with its particulars. `detail` must not hold credentials: pass it through
     /// [`super::url::mask`] where it could quote a URL.
     pub fn new(verdict: Verdict, detail: impl Into<String>) -> Self {
-        Self { verdict, detail: detail.into() }
+        Self { verdict, detail: detail.into(), answer: None }
+    }
+
+    /// With what the camera answered, which must be masked: see `camera::answer`.
+    pub(super) fn answered(self, answer: Box<str>) -> Self {
+        Self { answer: Some(answer), ..self }
     }
 }
 

@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep_until};
 use url::Url;
 
+use super::answer::evidence;
 use super::dial::{Place, dial};
 use super::multipart::{PART_MAX, Splitter};
 use super::{CameraUrl, Climb, Codec, Fault, Frame, Goodbyes, Rung, Target, Verdict};
@@ -141,6 +142,7 @@ fn source(response: Response<Incoming>, target: &Target, goodbyes: &Goodbyes) ->
         target: Box::new(target.clone()),
         goodbyes: goodbyes.clone(),
     };
+    let refused = |fault, response: &Response<Incoming>| Err(with_answer(fault, response, target));
     match kind.as_str() {
         k if k.starts_with("multipart/") => {
             let boundary = parameters.split(';').find_map(|p| {
@@ -149,13 +151,17 @@ fn source(response: Response<Incoming>, target: &Target, goodbyes: &Goodbyes) ->
             });
             Ok(Source::Parts { splitter: Splitter::new(boundary.as_deref()), body: response.into_body() })
         }
-        "text/html" | "application/xhtml+xml" => Err(web_page()),
+        "text/html" | "application/xhtml+xml" => refused(web_page(), &response),
         // Some cameras say nothing, or octet-stream: the bytes will tell.
         "image/jpeg" | "image/jpg" | "image/pjpeg" | "" | "application/octet-stream" => Ok(still(response)),
         k if k.starts_with("image/") || k.starts_with("video/") => {
-            Err(Fault::new(Verdict::Unsupported, format!("the camera sends `{}`, not JPEG", printable(k))))
+            let fault = Fault::new(Verdict::Unsupported, format!("the camera sends `{}`, not JPEG", printable(k)));
+            refused(fault, &response)
         }
-        k => Err(Fault::new(Verdict::Protocol, format!("`{}` came instead of pictures", printable(k)))),
+        k => {
+            let fault = Fault::new(Verdict::Protocol, format!("`{}` came instead of pictures", printable(k)));
+            refused(fault, &response)
+        }
     }
 }
 
@@ -183,18 +189,19 @@ async fn get(target: &Target, climb: &mut Climb, goodbyes: &Goodbyes) -> Result<
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
             let trusted = same_place(&url, &target.url);
-            let authorized = answer(&response, &url, target, trusted)?;
+            let authorized =
+                answer(&response, &url, target, trusted).map_err(|fault| with_answer(fault, &response, target))?;
             // A camera that serves one connection at a time must see this one closed first.
             drop(response);
             let response = request(&url, target, Some(authorized), &mut Climb::start(None), goodbyes).await?;
             if !response.status().is_redirection() {
-                return accepted(response);
+                return accepted(response, target);
             }
-            url = redirected(&url, &response)?;
+            url = redirected(&url, &response).map_err(|fault| with_answer(fault, &response, target))?;
         } else if status.is_redirection() {
-            url = redirected(&url, &response)?;
+            url = redirected(&url, &response).map_err(|fault| with_answer(fault, &response, target))?;
         } else {
-            return accepted(response);
+            return accepted(response, target);
         }
         later = Some(Climb::start(None));
     }
@@ -279,18 +286,28 @@ fn answer(response: &Response<Incoming>, url: &CameraUrl, target: &Target, trust
         .map_err(|_| Fault::new(Verdict::Unsupported, "the camera's sign-in challenge cannot be answered"))
 }
 
-fn accepted(response: Response<Incoming>) -> Result<Response<Incoming>, Fault> {
-    let status = response.status();
-    let said = |verdict| Err(Fault::new(verdict, format!("it answers {}", status.as_u16())));
-    match status.as_u16() {
-        204 => said(Verdict::Protocol),
-        200..=299 => Ok(response),
-        401 | 403 | 407 => said(Verdict::Auth),
-        404 | 410 => said(Verdict::NotFound),
-        423 | 429 | 503 => said(Verdict::Busy),
-        501 | 505 => said(Verdict::Unsupported),
-        _ => said(Verdict::Protocol),
+/// The fault with the answer that is its reason.
+fn with_answer(fault: Fault, response: &Response<Incoming>, target: &Target) -> Fault {
+    let mut head = format!("{:?} {}\n", response.version(), response.status());
+    for (name, value) in response.headers() {
+        head.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
     }
+    fault.answered(evidence(&head, target.url.credentials()))
+}
+
+fn accepted(response: Response<Incoming>, target: &Target) -> Result<Response<Incoming>, Fault> {
+    let status = response.status();
+    let verdict = match status.as_u16() {
+        204 => Verdict::Protocol,
+        200..=299 => return Ok(response),
+        401 | 403 | 407 => Verdict::Auth,
+        404 | 410 => Verdict::NotFound,
+        423 | 429 | 503 => Verdict::Busy,
+        501 | 505 => Verdict::Unsupported,
+        _ => Verdict::Protocol,
+    };
+    let fault = Fault::new(verdict, format!("it answers {}", status.as_u16()));
+    Err(with_answer(fault, &response, target))
 }
 
 /// Where a redirect points, if that is http or https.

@@ -3,6 +3,7 @@
 //! What is here: network cameras over RTSP and HTTP. Local cameras (V4L2) are named and refused with
 //! `unsupported` until their room is built.
 
+mod answer;
 mod dial;
 pub mod fault;
 mod gate;

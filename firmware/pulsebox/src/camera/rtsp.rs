@@ -40,8 +40,8 @@ impl RtspSession {
             .map_err(|e| Fault::new(Verdict::Protocol, format!("the path is not to be asked for: {e}")))?;
         goodbyes.spawn(gate.run());
 
-        let refused = |e: retina::Error| fault(&e, &meter, target);
-        let mut session = retina::client::Session::<Described>::describe(at_gate, options()).await.map_err(refused)?;
+        let named = |e: retina::Error| fault(&e, &meter, target);
+        let mut session = retina::client::Session::<Described>::describe(at_gate, options()).await.map_err(named)?;
         climb.reached(Rung::Describe);
         climb.waiting(Verdict::Timeout, "the answer to SETUP");
         let (track, codec) = video_track(&session)?;
@@ -50,14 +50,14 @@ impl RtspSession {
         let setup = SetupOptions::default()
             .transport(Interleaved::Tcp(TcpTransportOptions::default()))
             .frame_format(FrameFormat::SIMPLE);
-        session.setup(track, setup).await.map_err(refused)?;
+        session.setup(track, setup).await.map_err(named)?;
         climb.waiting(Verdict::Timeout, "the answer to PLAY");
         // A server that adds us to a running stream (GStreamer's, under load) may name a later sequence number
         // in RTP-Info than that of the first packet; retina would call it out of order and end the session.
         let play = PlayOptions::default()
             .initial_timestamp(InitialTimestampPolicy::Permissive)
             .initial_seq(InitialSequenceNumberPolicy::Ignore);
-        let media = session.play(play).await.and_then(retina::client::Session::demuxed).map_err(refused)?;
+        let media = session.play(play).await.and_then(retina::client::Session::demuxed).map_err(named)?;
         climb.waiting(Verdict::NoMedia, "the first video packet");
         Ok(Self { media, codec, clock_rate, meter })
     }
@@ -124,11 +124,20 @@ fn video_track(session: &retina::client::Session<Described>) -> Result<(usize, C
     }
 }
 
-/// Names the fault of a request that failed. RFC 2326, section 7.1.1 and 11.
+/// Names the fault of a request that failed, with the camera's answer where it gave one.
 fn fault(error: &retina::Error, meter: &Meter, target: &Target) -> Fault {
     if let Some(fault) = gate_fault(meter) {
         return fault;
     }
+    let fault = refused(error, target);
+    match meter.refusal.get() {
+        Some(refusal) => fault.answered(refusal.clone()),
+        None => fault,
+    }
+}
+
+/// RFC 2326, section 7.1.1 and 11.
+fn refused(error: &retina::Error, target: &Target) -> Fault {
     match error.status_code() {
         Some(401 | 403 | 407) if target.url.credentials().is_none() => {
             Fault::new(Verdict::Auth, "it wants both, and the URL has none")

@@ -11,7 +11,7 @@ use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
 use pulsebox::config::{Config, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
-use pulsebox::host::{Interfaces, clock_trust, watch_network};
+use pulsebox::host::{Interfaces, clock_trust, watch_box, watch_network};
 use pulsebox::live::Live;
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
@@ -30,7 +30,7 @@ use super::{fail, runtime};
 
 /// Everything must have ended this long after SIGTERM. The history's last write is the last to end.
 const STOP: Duration = Duration::from_millis(1800);
-/// Open incidents of before are read within this time, or not at all.
+/// What was known before is read within this time, or not at all.
 const RESUME: Duration = Duration::from_secs(10);
 /// The count of bytes written is looked up this often.
 const COUNT_WRITES: Duration = Duration::from_secs(60);
@@ -86,15 +86,15 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         let dir = Some(data.to_owned());
         tokio::task::spawn_blocking(move || History::open(dir, settings)).await.map_err(|e| e.to_string())?
     };
-    let open = match timeout(RESUME, history.open_incidents()).await {
-        Ok(Ok(open)) => open,
+    let before = match timeout(RESUME, history.before()).await {
+        Ok(Ok(before)) => before,
         Ok(Err(e)) => {
-            log::warn!("the incidents that were open before are not known: {e}");
-            Vec::new()
+            log::warn!("what was known before is not known now: {e}");
+            Before::default()
         }
         Err(_) => {
-            log::warn!("the incidents that were open before are not known: the disk did not answer in time");
-            Vec::new()
+            log::warn!("what was known before is not known now: the disk did not answer in time");
+            Before::default()
         }
     };
 
@@ -103,7 +103,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let eye = Arc::new(RealEye::new(sessions));
     let means =
         Means { board: board.clone(), clock: clock.clone(), eye: eye.clone(), link: Arc::new(Interfaces::default()) };
-    let (monitor, orders) = Monitor::new(means, Before { open_incidents: open, ..Before::default() });
+    let (monitor, orders) = Monitor::new(means, before);
     let web = Web {
         board: board.clone(),
         past: Arc::new(history.clone()),
@@ -124,6 +124,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     rooms.spawn(live.follow(store.watch(), stop.clone()));
     rooms.spawn(web.serve_on(port, stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));
+    rooms.spawn(watch_box(board.clone(), data.to_owned(), clock.clone(), stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
     rooms.spawn(follow_clock(history.clone(), clock.clone(), stop.clone()));

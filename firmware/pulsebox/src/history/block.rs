@@ -7,11 +7,15 @@
 //! begin of the check, zigzag, milliseconds after the check before it (the first: after the block's
 //! start); verdict × 8 + state; duration in ms; then first packet in ms, frames a second × 10 and kbit/s,
 //! each plus one, 0 for none.
+//!
+//! Form 2, which is written: the byte `2`, the same, and behind kbit/s the time from the first packet to the
+//! first key frame in ms, plus one, 0 for none (0 too where there is a key frame and no packet's time).
 
 use crate::camera::Verdict;
 use crate::monitor::board::State;
 
-const FORM: u8 = 1;
+/// The form that is written; all up to it are read.
+const FORM: u8 = 2;
 
 /// One check as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(super) struct Packed {
     pub ms: u32,
     /// From the start.
     pub first_packet_ms: Option<u32>,
+    /// From the start, to the first key frame; none where no packet came, and in form 1.
+    pub first_frame_ms: Option<u32>,
     /// Frames a second, times ten.
     pub fps10: Option<u32>,
     pub kbps: Option<u32>,
@@ -41,7 +47,9 @@ pub(super) fn encode<'a>(start_ms: i64, checks: impl IntoIterator<Item = &'a Pac
         put(&mut out, ((step << 1) ^ (step >> 63)).cast_unsigned());
         put(&mut out, u64::from(check.verdict as u8) * 8 + u64::from(check.state as u8));
         put(&mut out, u64::from(check.ms));
-        for value in [check.first_packet_ms, check.fps10, check.kbps] {
+        let to_frame =
+            check.first_frame_ms.zip(check.first_packet_ms).map(|(frame, packet)| frame.saturating_sub(packet));
+        for value in [check.first_packet_ms, check.fps10, check.kbps, to_frame] {
             put(&mut out, value.map_or(0, |v| u64::from(v) + 1));
         }
         before = check.at_ms;
@@ -52,9 +60,9 @@ pub(super) fn encode<'a>(start_ms: i64, checks: impl IntoIterator<Item = &'a Pac
 /// The checks of a block, in the order in which they ended; stops at the first byte that makes no sense
 /// (a damaged row gives what can be read).
 pub(super) fn decode(start_ms: i64, bytes: &[u8]) -> impl Iterator<Item = Packed> + '_ {
-    let mut rest = match bytes.split_first() {
-        Some((&FORM, rest)) => rest,
-        _ => &[],
+    let (form, mut rest) = match bytes.split_first() {
+        Some((&form @ 1..=FORM, rest)) => (form, rest),
+        _ => (FORM, &[][..]),
     };
     let mut before = start_ms;
     std::iter::from_fn(move || {
@@ -68,8 +76,10 @@ pub(super) fn decode(start_ms: i64, bytes: &[u8]) -> impl Iterator<Item = Packed
         let ms = u32::try_from(take(&mut rest)?).ok()?;
         let mut optional = || Some(take(&mut rest)?.checked_sub(1).map(|v| u32::try_from(v).unwrap_or(u32::MAX)));
         let (first_packet_ms, fps10, kbps) = (optional()?, optional()?, optional()?);
+        let to_frame = if form >= 2 { optional()? } else { None };
+        let first_frame_ms = first_packet_ms.zip(to_frame).map(|(packet, more)| packet.saturating_add(more));
         before = at_ms;
-        Some(Packed { camera, at_ms, verdict, state, ms, first_packet_ms, fps10, kbps })
+        Some(Packed { camera, at_ms, verdict, state, ms, first_packet_ms, first_frame_ms, fps10, kbps })
     })
 }
 
@@ -106,6 +116,7 @@ mod tests {
             state: State::Up,
             ms: 230,
             first_packet_ms: Some(41),
+            first_frame_ms: Some(184),
             fps10: Some(250),
             kbps: Some(2048),
         };
@@ -119,7 +130,14 @@ mod tests {
                 state: State::Unknown,
                 ..check
             },
-            Packed { ms: u32::MAX, first_packet_ms: None, fps10: None, kbps: Some(u32::MAX - 1), ..check },
+            Packed {
+                ms: u32::MAX,
+                first_packet_ms: None,
+                first_frame_ms: None,
+                fps10: None,
+                kbps: Some(u32::MAX - 1),
+                ..check
+            },
         ]
     }
 
@@ -127,7 +145,23 @@ mod tests {
     fn a_block_gives_back_what_was_put_in() {
         let bytes = encode(1_800_000_000_000, &checks());
         assert_eq!(decode(1_800_000_000_000, &bytes).collect::<Vec<_>>(), checks());
-        assert!(encode(1_800_000_000_000, &checks()[..1]).len() <= 13, "small enough for an SD card");
+        assert!(encode(1_800_000_000_000, &checks()[..1]).len() <= 15, "small enough for an SD card");
+    }
+
+    #[test]
+    fn a_block_of_the_first_form_is_still_read() {
+        // One check as version 0.1 wrote it: camera 3, 5 ms after the start, ok and up, 230 ms, 41, 25.0, 2048.
+        let bytes = [1, 3, 10, 0, 0xe6, 1, 42, 0xfb, 1, 0x81, 16];
+        let read: Vec<_> = decode(1_000, &bytes).collect();
+        let expected = Packed {
+            camera: 3,
+            at_ms: 1_005,
+            first_frame_ms: None,
+            verdict: Verdict::Ok,
+            state: State::Up,
+            ..checks()[0]
+        };
+        assert_eq!(read, [expected]);
     }
 
     #[test]
@@ -138,6 +172,7 @@ mod tests {
             assert_eq!(got, checks()[..got.len()]);
         }
         assert_eq!(decode(0, &[9, 1, 2, 3]).count(), 0);
+        assert_eq!(decode(0, &[0; 64]).count(), 0);
         assert_eq!(decode(0, &[1; 64]).filter(|c| c.camera != 1).count(), 0);
         assert_eq!(decode(0, &[&[1][..], &[0xff; 64]].concat()).count(), 0);
     }

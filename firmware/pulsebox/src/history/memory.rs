@@ -1,14 +1,15 @@
 //! What is not on the disk yet, and what each camera is now.
 //!
 //! Cost: one lock, held for microseconds an event and never over an await or a disk access. Bounded:
-//! [`CHECKS_KEPT`] checks, [`STATES_KEPT`] state changes and [`INCIDENTS_KEPT`] incidents; beyond that
-//! the oldest go, and their number is told. That is a day and a half of ten cameras without a disk.
+//! [`CHECKS_KEPT`] checks, [`STATES_KEPT`] state changes, [`INCIDENTS_KEPT`] incidents and the evidence of
+//! [`PROOFS_KEPT`]; beyond that the oldest go, and their number is told (not that of evidence). That is a day and a half of ten cameras without a disk.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::evidence::{Budget, Proof};
 use super::timeline::{Run, Timeline};
 use crate::camera::Verdict;
 use crate::monitor::board::{Event, Incident, Report, Snapshot, State};
@@ -16,6 +17,8 @@ use crate::monitor::board::{Event, Incident, Report, Snapshot, State};
 pub(super) const CHECKS_KEPT: usize = 20_000;
 pub(super) const STATES_KEPT: usize = 20_000;
 pub(super) const INCIDENTS_KEPT: usize = 1_000;
+/// Incidents whose evidence waits for the disk: a few megabytes.
+pub(super) const PROOFS_KEPT: usize = 50;
 const RUNS_KEPT: usize = 1_000;
 
 /// The stored number for "not watched": the camera was removed. Others are [`State`]'s.
@@ -32,6 +35,7 @@ pub(super) struct Check {
     pub state: State,
     pub ms: u32,
     pub first_packet_ms: Option<u32>,
+    pub first_frame_ms: Option<u32>,
     pub fps10: Option<u32>,
     pub kbps: Option<u32>,
 }
@@ -61,6 +65,7 @@ pub(super) struct Batch {
     pub checks: VecDeque<Check>,
     pub states: VecDeque<StateChange>,
     pub incidents: VecDeque<Incident>,
+    pub proofs: VecDeque<Proof>,
     /// The stretches of watching that `checks` cover, Unix ms, oldest first; a check belongs to the first
     /// one that it did not end after.
     pub windows: Vec<(i64, i64)>,
@@ -95,6 +100,7 @@ pub(super) struct Memory {
     live: HashMap<Arc<str>, Live>,
     open: BTreeMap<i64, Incident>,
     window_began: i64,
+    pictures: Budget,
     /// Rows that found no room, and events missed.
     pub lost: u64,
     /// The file at the path was opened by us and may be read.
@@ -117,6 +123,7 @@ impl Memory {
             live: HashMap::new(),
             open: BTreeMap::new(),
             window_began,
+            pictures: Budget::default(),
             lost: 0,
             file_is_ours: false,
         }
@@ -179,6 +186,7 @@ impl Memory {
             state,
             ms: whole(report.ms),
             first_packet_ms: report.first_packet_ms.map(whole),
+            first_frame_ms: report.first_frame_ms.map(whole),
             fps10: report.stream.fps.map(|fps| whole(f64::from(fps) * 10.0)),
             kbps: report.stream.kbps,
         };
@@ -203,6 +211,12 @@ impl Memory {
     fn incident(&mut self, incident: &Incident) {
         self.key(&incident.camera);
         let mut incident = incident.clone();
+        if let Some(evidence) = incident.evidence.take() {
+            let began = incident.from.as_millisecond();
+            let now = self.timeline.now();
+            let proof = Proof::new(incident.id, began, &evidence, &mut self.pictures, now);
+            Arc::make_mut(&mut self.pending).proofs.push_back(proof);
+        }
         match self.open.get(&incident.id) {
             Some(open) => incident.from = open.from, // may have been re-stamped
             None => {
@@ -421,6 +435,7 @@ impl Memory {
         }
         back.states.append(&mut pending.states);
         back.incidents.append(&mut pending.incidents);
+        back.proofs.append(&mut pending.proofs);
         self.pending = Arc::new(back);
         self.keep_bounds();
     }
@@ -431,6 +446,7 @@ impl Memory {
         lost += shorten(&mut pending.checks, CHECKS_KEPT);
         lost += shorten(&mut pending.states, STATES_KEPT);
         lost += shorten(&mut pending.incidents, INCIDENTS_KEPT);
+        shorten(&mut pending.proofs, PROOFS_KEPT);
         let runs = pending.ended.len().saturating_sub(RUNS_KEPT);
         pending.ended.drain(..runs);
         self.untrusted.drain(..self.untrusted.len().saturating_sub(RUNS_KEPT));

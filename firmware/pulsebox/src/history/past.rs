@@ -50,15 +50,15 @@ impl Past for History {
     fn incidents(&self, camera: String, from: Timestamp, to: Timestamp, limit: usize) -> Answer<'_, Vec<PastIncident>> {
         Box::pin(async move {
             self.known(&camera).await?;
-            let incidents = self.incidents(Some(&camera), from, to, limit).await?;
-            Ok(incidents.into_iter().map(|incident| PastIncident { incident, evidence: None }).collect())
+            let (from, to) = (from.as_millisecond(), to.as_millisecond());
+            Ok(self.ask(move |s| s.told_incidents(&camera, from, to, limit)).await?)
         })
     }
 
-    fn evidence_picture(&self, camera: String, _: i64, _: EvidencePicture) -> Answer<'_, Option<Bytes>> {
+    fn evidence_picture(&self, camera: String, incident: i64, which: EvidencePicture) -> Answer<'_, Option<Bytes>> {
         Box::pin(async move {
             self.known(&camera).await?;
-            Ok(None)
+            Ok(self.ask(move |s| s.evidence_picture(&camera, incident, which)).await?)
         })
     }
 }

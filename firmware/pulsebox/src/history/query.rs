@@ -5,34 +5,22 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Serialize;
 
 use super::block::{self, Packed};
+use super::evidence::{self, Proof, Still};
 use super::memory::{Batch, Check, time};
-use super::rollup::{self, HOUR_MS, Tally};
+use super::rollup::{self, Figures, HOUR_MS, Tally};
 use super::spans::{self, state_of};
 use crate::camera::Verdict;
 use crate::monitor::board::{Incident, State};
-use crate::monitor::past::{Bucket, CheckRow, StateTimes, Uptime};
+use crate::monitor::past::{Bucket, CheckRow, EvidencePicture, PastIncident, StateTimes, Uptime};
 
 /// Buckets a series may have.
 pub const BUCKETS_MAX: usize = 2_000;
-
-/// A camera as the history last knew it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LastState {
-    /// Its id.
-    pub camera: String,
-    /// Its name.
-    pub name: String,
-    /// What it was.
-    pub state: State,
-    /// Since when.
-    pub since: Timestamp,
-}
 
 /// What memory holds of what was asked: the overlay.
 #[derive(Debug, Default)]
@@ -137,6 +125,45 @@ impl Sources {
         Ok(found.into_values().collect())
     }
 
+    /// The same with what is kept as their evidence.
+    pub fn told_incidents(&self, camera: &str, from: i64, to: i64, limit: usize) -> Result<Vec<PastIncident>> {
+        let incidents = self.incidents(Some(camera), from, to, limit)?;
+        incidents.into_iter().map(|incident| self.with_evidence(incident)).collect()
+    }
+
+    fn with_evidence(&self, incident: Incident) -> Result<PastIncident> {
+        let began = incident.from.as_millisecond();
+        if let Some(Proof { answer, good, bad, .. }) = self.proof(incident.id) {
+            let after = |still: &Option<Still>| still.as_ref().map(|still| still.after);
+            let answer = answer.as_deref().map(str::to_owned);
+            let evidence = evidence::kept(began, answer, after(good), after(bad));
+            return Ok(PastIncident { incident, evidence });
+        }
+        let Some(db) = &self.db else { return Ok(PastIncident { incident, evidence: None }) };
+        let evidence = db
+            .prepare_cached("SELECT answer, good_after, bad_after FROM evidence WHERE incident = ?1")?
+            .query_row([incident.id], |row| Ok(evidence::kept(began, row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        Ok(PastIncident { incident, evidence: evidence.flatten() })
+    }
+
+    /// Evidence that waits for the disk.
+    fn proof(&self, incident: i64) -> Option<&Proof> {
+        self.waiting.batches.iter().flat_map(|b| &b.proofs).find(|proof| proof.incident == incident)
+    }
+
+    pub fn evidence_picture(&self, camera: &str, incident: i64, which: EvidencePicture) -> Result<Option<Bytes>> {
+        let is_its = |waiting: &Incident| waiting.id == incident && waiting.camera == camera;
+        if let Some(proof) = self.proof(incident) {
+            let told = self.waiting.batches.iter().flat_map(|b| &b.incidents).any(is_its);
+            return Ok(proof.picture(which).filter(|_| told).cloned());
+        }
+        match &self.db {
+            Some(db) => evidence::read_picture(db, camera, incident, which),
+            None => Ok(None),
+        }
+    }
+
     pub fn open_incidents(&self) -> Result<Vec<Incident>> {
         let mut found: BTreeMap<i64, Incident> = BTreeMap::new();
         if let Some(db) = &self.db {
@@ -152,26 +179,6 @@ impl Sources {
     /// Whether the file has ever heard of the camera.
     pub fn knows(&self, camera: &str) -> Result<bool> {
         Ok(self.number(camera)?.is_some())
-    }
-
-    pub fn last_states(&self) -> Result<BTreeMap<String, LastState>> {
-        let Some(db) = &self.db else { return Ok(BTreeMap::new()) };
-        let mut select = db.prepare(
-            "SELECT c.key, c.name, s.state, s.began FROM cameras AS c JOIN states AS s ON s.camera = c.id
-                 WHERE c.removed IS NULL AND s.began = (SELECT max(began) FROM states WHERE camera = c.id)",
-        )?;
-        let rows = select.query_map([], |row| {
-            let state = state_of(row.get(2)?);
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, state, time(row.get(3)?)))
-        })?;
-        let mut found = BTreeMap::new();
-        for row in rows {
-            let (camera, name, state, since) = row?;
-            if let Some(state) = state {
-                found.insert(camera.clone(), LastState { camera, name, state, since });
-            }
-        }
-        Ok(found)
     }
 
     /// Runs and states over `[from, to)`, file and memory together.
@@ -229,14 +236,17 @@ impl Sources {
         for (bucket, mut tally) in buckets.iter_mut().zip(tallies) {
             let (begin, end) = (bucket.from.as_millisecond().max(rest), bucket.to.as_millisecond());
             if end > begin {
-                let latency = tally.latency();
+                let Figures { latency: [p50_ms, p95_ms, max_ms], first_frame_ms, fps10, kbps } = tally.figures();
                 let piece = Bucket {
                     times_ms: spans.times(begin, end.min(self.waiting.now).max(begin)),
                     checks: tally.checks,
                     failures: tally.failures,
-                    p50_ms: latency.map(|l| l[0]),
-                    p95_ms: latency.map(|l| l[1]),
-                    max_ms: latency.map(|l| l[2]),
+                    p50_ms,
+                    p95_ms,
+                    max_ms,
+                    first_frame_ms,
+                    fps: fps10.map(tenths),
+                    kbps,
                     ..bucket.clone()
                 };
                 merge(bucket, &piece);
@@ -328,6 +338,7 @@ fn incident(row: &Row<'_>) -> Result<Incident> {
         message: row.get(4)?,
         from: time(row.get(5)?),
         to: row.get::<_, Option<i64>>(6)?.map(time),
+        evidence: None,
     })
 }
 
@@ -337,7 +348,8 @@ fn rolled_until(db: &Connection, table: &str) -> Result<i64> {
 
 fn read_rolled(db: &Connection, table: &str, camera: i64, from: i64, to: i64) -> Result<Vec<Bucket>> {
     db.prepare(&format!(
-        "SELECT began, ms, up, degraded, down, unknown, paused, unwatched, checks, failures, p50, p95, max
+        "SELECT began, ms, up, degraded, down, unknown, paused, unwatched, checks, failures, p50, p95, max,
+             first_frame, fps10, kbps
              FROM {table} WHERE camera = ?1 AND began >= ?2 AND began < ?3 ORDER BY began"
     ))?
     .query_map([camera, from, to], |row| {
@@ -358,9 +370,9 @@ fn read_rolled(db: &Connection, table: &str, camera: i64, from: i64, to: i64) ->
             p50_ms: row.get(10)?,
             p95_ms: row.get(11)?,
             max_ms: row.get(12)?,
-            first_frame_ms: None,
-            fps: None,
-            kbps: None,
+            first_frame_ms: row.get(13)?,
+            fps: row.get::<_, Option<u32>>(14)?.map(tenths),
+            kbps: row.get(15)?,
         })
     })?
     .collect()
@@ -368,22 +380,35 @@ fn read_rolled(db: &Connection, table: &str, camera: i64, from: i64, to: i64) ->
 
 fn merge(into: &mut Bucket, piece: &Bucket) {
     into.times_ms = into.times_ms.plus(&piece.times_ms);
-    into.p50_ms = match (into.p50_ms, piece.p50_ms) {
-        (Some(a), Some(b)) => {
-            let (n, m) = (u64::from(into.checks), u64::from(piece.checks));
-            u32::try_from((u64::from(a) * n + u64::from(b) * m) / (n + m).max(1)).ok()
-        }
-        (a, b) => a.or(b),
-    };
+    let weights = (into.checks, piece.checks);
+    into.p50_ms = mean(into.p50_ms, piece.p50_ms, weights);
+    into.first_frame_ms = mean(into.first_frame_ms, piece.first_frame_ms, weights);
+    into.fps = mean(into.fps.map(whole_tenths), piece.fps.map(whole_tenths), weights).map(tenths);
+    into.kbps = mean(into.kbps, piece.kbps, weights);
     into.p95_ms = into.p95_ms.max(piece.p95_ms);
     into.max_ms = into.max_ms.max(piece.max_ms);
     into.checks += piece.checks;
     into.failures += piece.failures;
 }
 
+/// The mean of two medians by how many checks stand behind each, or the one there is.
+fn mean(one: Option<u32>, other: Option<u32>, (n, m): (u32, u32)) -> Option<u32> {
+    let (Some(a), Some(b)) = (one, other) else { return one.or(other) };
+    let (n, m) = (u64::from(n), u64::from(m));
+    u32::try_from((u64::from(a) * n + u64::from(b) * m) / (n + m).max(1)).ok()
+}
+
+fn tenths(fps10: u32) -> f32 {
+    fps10 as f32 / 10.0
+}
+
+fn whole_tenths(fps: f32) -> u32 {
+    (fps * 10.0).round() as u32
+}
+
 fn of(check: &Check) -> Packed {
-    let Check { at, verdict, state, ms, first_packet_ms, fps10, kbps, .. } = *check;
-    Packed { camera: 0, at_ms: at, verdict, state, ms, first_packet_ms, fps10, kbps }
+    let Check { at, verdict, state, ms, first_packet_ms, first_frame_ms, fps10, kbps, .. } = *check;
+    Packed { camera: 0, at_ms: at, verdict, state, ms, first_packet_ms, first_frame_ms, fps10, kbps }
 }
 
 fn row_of(check: block::Packed) -> CheckRow {
@@ -394,8 +419,8 @@ fn row_of(check: block::Packed) -> CheckRow {
         state: check.state,
         ms: check.ms,
         first_packet_ms: check.first_packet_ms,
-        first_frame_ms: None,
-        fps: check.fps10.map(|fps| fps as f32 / 10.0),
+        first_frame_ms: check.first_frame_ms,
+        fps: check.fps10.map(tenths),
         kbps: check.kbps,
     }
 }

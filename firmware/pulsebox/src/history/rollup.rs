@@ -21,12 +21,34 @@ const AT_ONCE: usize = 4;
 /// A check that began this long before a window may have ended in it (deadline 120 s at most, and a wait).
 pub(super) const SLACK_MS: i64 = 300_000;
 
-/// Counts and latencies of some checks of one camera.
+/// Counts and values of some checks of one camera.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub checks: u32,
     pub failures: u32,
     first_packets: Vec<u32>,
+    first_frames: Vec<u32>,
+    fps10: Vec<u32>,
+    kbps: Vec<u32>,
+}
+
+/// The figures of some checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Figures {
+    /// Time to the first packet, ms: median, 95th percentile (nearest rank), maximum.
+    pub latency: [Option<u32>; 3],
+    /// Time to the first key frame, ms, median.
+    pub first_frame_ms: Option<u32>,
+    /// Frames a second times ten, median.
+    pub fps10: Option<u32>,
+    /// Kilobits a second, median.
+    pub kbps: Option<u32>,
+}
+
+/// The value at a percentile of those given, by nearest rank.
+fn percentile(values: &mut [u32], percent: usize) -> Option<u32> {
+    let place = (values.len() * percent).div_ceil(100).checked_sub(1)?;
+    Some(*values.select_nth_unstable(place).1)
 }
 
 impl Tally {
@@ -34,14 +56,19 @@ impl Tally {
         self.checks += 1;
         self.failures += u32::from(check.verdict.severity() == Severity::Fault);
         self.first_packets.extend(check.first_packet_ms);
+        self.first_frames.extend(check.first_frame_ms);
+        self.fps10.extend(check.fps10);
+        self.kbps.extend(check.kbps);
     }
 
-    /// Median, 95th percentile (nearest rank) and maximum of the time to the first packet, ms.
-    pub fn latency(&mut self) -> Option<[u32; 3]> {
-        self.first_packets.sort_unstable();
-        let sorted = &self.first_packets;
-        let rank = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied();
-        Some([rank(50)?, rank(95)?, rank(100)?])
+    /// What they come to.
+    pub fn figures(&mut self) -> Figures {
+        Figures {
+            latency: [50, 95, 100].map(|percent| percentile(&mut self.first_packets, percent)),
+            first_frame_ms: percentile(&mut self.first_frames, 50),
+            fps10: percentile(&mut self.fps10, 50),
+            kbps: percentile(&mut self.kbps, 50),
+        }
     }
 }
 
@@ -173,11 +200,12 @@ fn insert(
     times: &StateTimes,
     tally: &mut Tally,
 ) -> rusqlite::Result<()> {
-    let [p50, p95, max] = tally.latency().map_or([None; 3], |latency| latency.map(Some));
+    let Figures { latency: [p50, p95, max], first_frame_ms, fps10, kbps } = tally.figures();
     change
         .prepare_cached(&format!(
             "INSERT OR REPLACE INTO {table} (began, camera, ms, up, degraded, down, unknown, paused, unwatched,
-                 checks, failures, p50, p95, max) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                 checks, failures, p50, p95, max, first_frame, fps10, kbps)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
         ))?
         .execute(params![
             began,
@@ -194,6 +222,9 @@ fn insert(
             p50,
             p95,
             max,
+            first_frame_ms,
+            fps10,
+            kbps,
         ])?;
     Ok(())
 }

@@ -10,7 +10,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Each entry brings the file one version forward; `PRAGMA user_version` is how many were applied.
 /// Never change one that was released.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE cameras (              -- every camera that ever was
     id          INTEGER PRIMARY KEY, -- small number, used by all other tables
     key         TEXT NOT NULL UNIQUE, -- the id in pulsebox.yaml
@@ -77,10 +78,28 @@ CREATE TABLE rolled (               -- how far the roll-ups are made
     hours       INTEGER NOT NULL,    -- Unix ms, end of the last finished hour
     days        INTEGER NOT NULL     -- Unix ms, end of the last finished day
 ) STRICT;
-"];
+",
+    "
+CREATE TABLE evidence (             -- what the cause of an incident looked like
+    incident    INTEGER PRIMARY KEY, -- incidents.id
+    good_after  INTEGER,             -- when the good picture was taken, ms after the incident began (negative)
+    bad_after   INTEGER,             -- the same of the bad one
+    answer      TEXT,                -- what the camera answered, secrets masked
+    good        BLOB,                -- the last good picture, JPEG
+    bad         BLOB                 -- the first bad picture, JPEG
+) STRICT;
+ALTER TABLE hours ADD COLUMN first_frame INTEGER; -- ms to the first key frame, median
+ALTER TABLE hours ADD COLUMN fps10 INTEGER;       -- frames a second times ten, median
+ALTER TABLE hours ADD COLUMN kbps INTEGER;        -- kilobits a second, median
+ALTER TABLE days ADD COLUMN first_frame INTEGER;
+ALTER TABLE days ADD COLUMN fps10 INTEGER;
+ALTER TABLE days ADD COLUMN kbps INTEGER;
+",
+];
 
 /// Every table's name, in an order in which they can be filled.
-pub(super) const TABLES: [&str; 8] = ["cameras", "runs", "incidents", "days", "hours", "states", "rolled", "checks"];
+pub(super) const TABLES: [&str; 9] =
+    ["cameras", "runs", "incidents", "evidence", "days", "hours", "states", "rolled", "checks"];
 
 /// Small pages: a flush of ten cameras is half a kilobyte, and the whole page is written each time.
 const PAGE_BYTES: u32 = 1024;

@@ -12,7 +12,7 @@ use super::block::{self, Packed};
 use super::memory::{Batch, Check};
 use super::schema::{self, OpenError};
 use super::timeline::Run;
-use super::{Error, query, repair};
+use super::{Error, evidence, query, repair};
 use crate::monitor::board::Incident;
 
 /// Checks in one row at most, when an outage of the disk let many gather.
@@ -282,6 +282,7 @@ fn write_batch(
                 incident.to.map(Timestamp::as_millisecond),
             ])?;
     }
+    evidence::write(change, &batch.proofs)?;
     write_checks(change, cameras, batch)
 }
 
@@ -320,8 +321,8 @@ fn write_checks(change: &Transaction<'_>, cameras: &mut HashMap<Arc<str>, i64>, 
 }
 
 fn pack(check: &Check, camera: i64) -> Packed {
-    let Check { at, verdict, state, ms, first_packet_ms, fps10, kbps, .. } = *check;
-    Packed { camera, at_ms: at, verdict, state, ms, first_packet_ms, fps10, kbps }
+    let Check { at, verdict, state, ms, first_packet_ms, first_frame_ms, fps10, kbps, .. } = *check;
+    Packed { camera, at_ms: at, verdict, state, ms, first_packet_ms, first_frame_ms, fps10, kbps }
 }
 
 /// A camera's small number; one that the file does not know is entered.

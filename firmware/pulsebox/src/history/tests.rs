@@ -152,6 +152,7 @@ pub(super) fn incident(camera: &str, from: Timestamp) -> Incident {
         message: "nothing listens on port 554".into(),
         from,
         to: None,
+        evidence: None,
     }
 }
 
@@ -166,6 +167,7 @@ pub(super) fn report(at: Timestamp, verdict: Verdict) -> Report {
         first_packet_ms: (verdict == Verdict::Ok).then_some(41.0),
         first_frame_ms: None,
         stream,
+        answer: None,
         decoded: true,
     }
 }
@@ -200,7 +202,7 @@ pub(super) async fn all_incidents(history: &History) -> BTreeMap<i64, Incident> 
     all.into_iter().map(|incident| (incident.id, incident)).collect()
 }
 
-pub(super) async fn all_checks(history: &History, camera: &str) -> Vec<super::CheckRow> {
+pub(super) async fn all_checks(history: &History, camera: &str) -> Vec<crate::monitor::past::CheckRow> {
     let (from, to) = ever();
     history.checks(camera, from, to, 100_000).await.unwrap()
 }

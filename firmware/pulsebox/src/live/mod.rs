@@ -4,6 +4,7 @@
 //! The upstreams are [`Sessions`]; this room puts their frames into what browsers play, once for all viewers.
 
 mod fmp4;
+pub mod mjpeg;
 mod watching;
 
 use std::sync::Arc;
@@ -19,17 +20,35 @@ use crate::camera::sessions::Ending;
 use crate::camera::{Codec, Fault, Sessions, StreamKind, Verdict};
 use crate::config::{CameraConfig, Config};
 use crate::picture;
+use mjpeg::Mjpeg;
 
 /// Serves live views. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Live {
     sessions: Sessions,
+    mjpeg: Mjpeg,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self::new(Sessions::default())
+    }
 }
 
 impl Live {
     /// Views of these upstreams.
     pub fn new(sessions: Sessions) -> Self {
-        Self { sessions }
+        Self { mjpeg: Mjpeg::new(sessions.clone()), sessions }
+    }
+
+    /// The same with other limits of MJPEG.
+    pub fn with_mjpeg_limits(self, limits: mjpeg::Limits) -> Self {
+        Self { mjpeg: self.mjpeg.with_limits(limits), ..self }
+    }
+
+    /// MJPEG of the same upstreams.
+    pub fn mjpeg(&self) -> &Mjpeg {
+        &self.mjpeg
     }
 
     /// The upstreams.

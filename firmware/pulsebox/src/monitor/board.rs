@@ -47,6 +47,10 @@ pub struct Report {
     pub first_frame_ms: Option<f64>,
     /// What is sent.
     pub stream: StreamInfo,
+    /// What the camera answered, where that is the fault's reason: see [`crate::camera::Fault::answer`].
+    /// Shown by the API apart.
+    #[serde(skip)]
+    pub answer: Option<Arc<str>>,
     /// False where the picture was not decoded (H.265, interlaced H.264) and so not judged for black
     /// and covered.
     pub decoded: bool,
@@ -102,10 +106,25 @@ pub struct Incident {
     pub from: Timestamp,
     /// When the first good check began; none while open.
     pub to: Option<Timestamp>,
+    /// What its cause looked like: told as it opens, kept by the history, and asked of that later
+    /// ([`super::past`]).
+    #[serde(skip)]
+    pub evidence: Option<Arc<Evidence>>,
 }
 
-/// The last good picture.
-#[derive(Clone, Debug)]
+/// What the cause of an incident looked like.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// The first bad answer, masked: see [`crate::camera::Fault::answer`].
+    pub answer: Option<Arc<str>>,
+    /// The last good picture before it, a minute old at most where checks are that frequent.
+    pub good: Option<Arc<Thumbnail>>,
+    /// The first bad picture, where one was decoded and its looks are what is wrong with it.
+    pub bad: Option<Arc<Thumbnail>>,
+}
+
+/// A picture of the camera's, small.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Thumbnail {
     /// A JPEG, 640 px wide at most.
     pub jpeg: Bytes,

@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{CameraStatus, Event, Incident, RECENT_KEPT, Recent, Report, Snapshot, State, Thumbnail};
-use super::judge::Judge;
+use super::judge::{Judge, Judged};
 use super::lanes::Lanes;
 use super::look::{GOODBYE, Look};
-use super::standing::{IncidentIds, Standing, Step};
+use super::standing::{IncidentIds, Seen, Standing, Step};
 use super::{Ask, Means};
 use crate::camera::{Fault, Goodbyes, Verdict};
 use crate::config::CameraConfig;
@@ -50,6 +50,14 @@ pub(super) struct CameraTask {
     is_paused: bool,
 }
 
+/// What is known of the camera from when the box last ran.
+#[derive(Default)]
+pub(super) struct Before {
+    pub incident: Option<Incident>,
+    pub state: Option<(State, Timestamp)>,
+    pub recent: Vec<Recent>,
+}
+
 enum Woken {
     Due,
     /// A pause may be over.
@@ -67,15 +75,17 @@ impl CameraTask {
         orders: mpsc::Receiver<Ask>,
         stop: CancellationToken,
         place: usize,
-        (resumed, ids): (Option<Incident>, IncidentIds),
+        (before, ids): (Before, IncidentIds),
     ) -> Self {
         let camera = config.borrow().clone();
         let now = Instant::now();
         let share = (place as f64 * SPREAD).fract();
         let phase = now + camera.heartbeat.mul_f64(share);
+        let mut newest = before.recent;
+        newest.drain(..newest.len().saturating_sub(RECENT_KEPT));
         let apart = START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
         Self {
-            standing: Standing::unknown(means.clock.now(), resumed, ids),
+            standing: Standing::unknown(means.clock.now(), before.incident, ids).after(before.state),
             phase,
             // Where there are too many to begin early, the last ones begin at their regular time.
             due: if apart < camera.heartbeat { now + apart } else { phase },
@@ -87,7 +97,7 @@ impl CameraTask {
             camera,
             judge: Judge::default(),
             last: None,
-            recent: VecDeque::with_capacity(RECENT_KEPT),
+            recent: newest.into(),
             thumbnail: None,
             is_paused: false,
         }
@@ -251,10 +261,11 @@ impl CameraTask {
             self.config.mark_changed();
         }
         self.name_blindness(&mut look);
-        let (report, thumbnail) = self.judge.report(look, &self.camera);
-        let step = self.standing.apply(&self.camera.id, &report, &self.camera.alarm);
-        if let Some(thumbnail) = thumbnail {
-            self.thumbnail = Some(Arc::new(thumbnail));
+        let Judged { report, good, bad } = self.judge.report(look, &self.camera);
+        let seen = Seen { good_before: self.thumbnail.clone(), bad: bad.map(Arc::new) };
+        let step = self.standing.apply(&self.camera.id, &report, &self.camera.alarm, seen);
+        if let Some(good) = good {
+            self.thumbnail = Some(Arc::new(good));
         }
         self.due = match self.standing.next_wait(&self.camera.alarm, self.camera.heartbeat) {
             Some(wait) => Instant::now() + wait,
@@ -266,11 +277,12 @@ impl CameraTask {
     }
 
     /// A new picture at each check while somebody looks, else once a minute; and at once when the camera
-    /// was not well at the last check.
+    /// was not well at the last check, or where one bad check is an incident and its picture the evidence.
     fn wants_thumbnail(&self, now: Timestamp) -> bool {
         let old = |thumbnail: &Arc<Thumbnail>| now.duration_since(thumbnail.at).unsigned_abs() >= THUMBNAIL_EVERY;
         let well = self.last.as_ref().is_some_and(|report| report.verdict == Verdict::Ok);
-        !well || self.thumbnail.as_ref().is_none_or(old) || self.means.board.is_looked_at()
+        let decides_alone = self.camera.alarm.failures <= 1;
+        !well || decides_alone || self.thumbnail.as_ref().is_none_or(old) || self.means.board.is_looked_at()
     }
 
     /// What looks like a dead camera may be a box without a network.
@@ -348,7 +360,7 @@ impl CameraTask {
             url: self.camera.url.to_string(),
             heartbeat_seconds: self.camera.heartbeat.as_secs(),
             state: self.standing.state,
-            since: self.standing.since,
+            since: self.standing.shown_since(),
             last: self.last.clone(),
             recent: self.recent.iter().copied().collect(),
             incident: self.standing.incident.clone(),

@@ -1,5 +1,6 @@
 //! From a look to a report: which of the things that may be wrong is said, and in which words.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,14 +32,24 @@ struct Learnt {
     fps: Option<f32>,
 }
 
+/// What a look comes to.
+pub struct Judged {
+    /// For the board.
+    pub report: Report,
+    /// The picture, where it is a good one and was made.
+    pub good: Option<Thumbnail>,
+    /// The picture, where its looks are what is wrong and it was made.
+    pub bad: Option<Thumbnail>,
+}
+
 impl Judge {
     /// Forgets everything: the camera is another one now.
     pub fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// Judges a look. The thumbnail is given only where the picture is a good one.
-    pub fn report(&mut self, look: Look, camera: &CameraConfig) -> (Report, Option<Thumbnail>) {
+    /// Judges a look.
+    pub fn report(&mut self, look: Look, camera: &CameraConfig) -> Judged {
         let Look { at, ms, rungs, first_packet_ms, first_frame_ms, stream, picture, fault } = look;
         let alarm = &camera.alarm;
         let (verdict, detail) = match (&fault, &picture) {
@@ -52,14 +63,22 @@ impl Judge {
         };
         let message = sentence(verdict, &detail, &stream, ms);
         let decoded = matches!(picture, Some(Looked::Decoded(_)));
-        let thumbnail = match picture {
-            Some(Looked::Decoded(decoded)) if verdict.severity() != Severity::Fault => decoded.thumbnail.map(|jpeg| {
-                Thumbnail { etag: etag(&jpeg.data), jpeg: jpeg.data, at, width: jpeg.width, height: jpeg.height }
+        let picture = match picture {
+            Some(Looked::Decoded(decoded)) => decoded.thumbnail.map(|jpeg| Thumbnail {
+                etag: etag(&jpeg.data),
+                jpeg: jpeg.data,
+                at,
+                width: jpeg.width,
+                height: jpeg.height,
             }),
             _ => None,
         };
-        let report = Report { at, verdict, message, rungs, ms, first_packet_ms, first_frame_ms, stream, decoded };
-        (report, thumbnail)
+        let is_bad = verdict.severity() == Severity::Fault;
+        let shows_it = is_bad || verdict == Verdict::Changed;
+        let answer = fault.and_then(|fault| fault.answer).map(Arc::from);
+        let report =
+            Report { at, verdict, message, rungs, ms, first_packet_ms, first_frame_ms, stream, answer, decoded };
+        Judged { report, bad: picture.clone().filter(|_| shows_it), good: picture.filter(|_| !is_bad) }
     }
 
     /// The first warning that holds, in the ladder's order.

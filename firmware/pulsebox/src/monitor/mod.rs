@@ -106,6 +106,9 @@ pub struct Monitor {
     cameras: BTreeMap<String, Watched>,
     /// Incidents that were open when the box last ran, by camera.
     resumed: BTreeMap<String, Incident>,
+    /// What cameras were then, and their last checks.
+    states: BTreeMap<String, (State, Timestamp)>,
+    recent: BTreeMap<String, Vec<Recent>>,
     orders: mpsc::Receiver<(String, Ask)>,
     /// Cameras whose task broke down.
     broken: (mpsc::Sender<String>, mpsc::Receiver<String>),
@@ -130,6 +133,8 @@ impl Monitor {
             at_once,
             cameras: BTreeMap::new(),
             resumed: before.open_incidents.into_iter().map(|i| (i.camera.clone(), i)).collect(),
+            states: before.states,
+            recent: before.recent,
             orders,
             broken: mpsc::channel(ORDERS_WAITING),
         };
@@ -240,7 +245,14 @@ impl Monitor {
             orders_rx,
             stop.clone(),
             place,
-            (self.resumed.remove(&camera.id), self.ids.clone()),
+            (
+                camera::Before {
+                    incident: self.resumed.remove(&camera.id),
+                    state: self.states.remove(&camera.id),
+                    recent: self.recent.remove(&camera.id).unwrap_or_default(),
+                },
+                self.ids.clone(),
+            ),
         );
         Watched { config, orders, stop, task: tokio::spawn(task.run(self.broken.0.clone())) }
     }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::board::Report;
-use super::judge::Judge;
+use super::judge::{Judge, Judged};
 use super::look::{Want, look};
 use crate::camera::{Goodbyes, OnRung};
 use crate::config::CameraConfig;
@@ -34,6 +34,6 @@ pub async fn look_once(
         Some(Looked::Decoded(decoded)) => decoded.thumbnail.clone(),
         _ => None,
     };
-    let (report, _) = Judge::default().report(look, camera);
+    let Judged { report, .. } = Judge::default().report(look, camera);
     (Found { report, picture }, goodbyes)
 }

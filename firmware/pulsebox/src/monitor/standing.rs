@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::board::{Incident, Report, State};
+use super::board::{Evidence, Incident, Report, State, Thumbnail};
 use crate::camera::{Severity, Verdict};
 use crate::config::Alarm;
 
@@ -35,8 +35,12 @@ impl IncidentIds {
 pub struct Standing {
     /// What it is.
     pub state: State,
-    /// Since when.
+    /// Since when this process knows it.
     pub since: Timestamp,
+    /// What it was when the box last ran and since when, until it is known what it is now.
+    before: Option<(State, Timestamp)>,
+    /// Since when it is that, where that reaches back before this process.
+    reaches_back: Option<Timestamp>,
     /// Faults in a row.
     pub failures: u32,
     /// Refused passwords in a row.
@@ -55,6 +59,16 @@ struct FirstBad {
     at: Timestamp,
     verdict: Verdict,
     message: String,
+    evidence: Evidence,
+}
+
+/// The pictures about a check.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The last good one before it.
+    pub good_before: Option<Arc<Thumbnail>>,
+    /// Its own, where that shows what is wrong.
+    pub bad: Option<Arc<Thumbnail>>,
 }
 
 /// What a step changed.
@@ -74,6 +88,8 @@ impl Standing {
         Self {
             state: State::Unknown,
             since: at,
+            before: None,
+            reaches_back: None,
             failures: 0,
             refusals: 0,
             warnings: 0,
@@ -83,8 +99,18 @@ impl Standing {
         }
     }
 
+    /// Knowing what the camera was when the box last ran, and since when.
+    pub fn after(self, before: Option<(State, Timestamp)>) -> Self {
+        Self { before, ..self }
+    }
+
+    /// Since when it is what it is, restarts of the box passed over where it is what it was before.
+    pub fn shown_since(&self) -> Timestamp {
+        self.reaches_back.map_or(self.since, |back| back.min(self.since))
+    }
+
     /// Takes in what a check says.
-    pub fn apply(&mut self, camera: &str, report: &Report, alarm: &Alarm) -> Step {
+    pub fn apply(&mut self, camera: &str, report: &Report, alarm: &Alarm, seen: Seen) -> Step {
         let verdict = report.verdict;
         self.refusals = if verdict == Verdict::Auth { self.refusals.saturating_add(1) } else { 0 };
         match verdict.severity() {
@@ -93,7 +119,7 @@ impl Standing {
                 self.go(camera, State::Up, report.at)
             }
             Severity::Warning => {
-                self.remember_first(self.warnings == 0, report);
+                self.remember_first(self.warnings == 0, report, seen);
                 (self.failures, self.warnings) = (0, self.warnings.saturating_add(1));
                 // A living picture ends `down` at once; a passing warning neither ends `up` nor hinders it.
                 let ends_down = matches!(self.state, State::Down | State::Degraded);
@@ -106,7 +132,7 @@ impl Standing {
                 }
             }
             Severity::Fault => {
-                self.remember_first(self.failures == 0, report);
+                self.remember_first(self.failures == 0, report, seen);
                 (self.failures, self.warnings) = (self.failures.saturating_add(1), 0);
                 // A password does not come right by asking again.
                 let enough = if verdict == Verdict::Auth { 1 } else { alarm.failures };
@@ -150,9 +176,18 @@ impl Standing {
         in_doubt.then(|| RECHECKS[(self.failures as usize - 1).min(RECHECKS.len() - 1)].min(heartbeat))
     }
 
-    fn remember_first(&mut self, first: bool, report: &Report) {
+    fn remember_first(&mut self, first: bool, report: &Report, seen: Seen) {
         if first || self.first_bad.is_none() {
-            self.first_bad = Some(FirstBad { at: report.at, verdict: report.verdict, message: report.message.clone() });
+            let Seen { good_before: good, bad } = seen;
+            let evidence = Evidence { answer: report.answer.clone(), good, bad };
+            let (at, verdict, message) = (report.at, report.verdict, report.message.clone());
+            self.first_bad = Some(FirstBad { at, verdict, message, evidence });
+        } else if let Some(FirstBad { evidence, verdict, .. }) = &mut self.first_bad
+            && *verdict == report.verdict
+        {
+            // The first check of a run may have made no picture: the next one's shows it as well.
+            evidence.bad = evidence.bad.take().or(seen.bad);
+            evidence.answer = evidence.answer.take().or_else(|| report.answer.clone());
         }
     }
 
@@ -181,6 +216,7 @@ impl Standing {
                 message: first.message.clone(),
                 from: at,
                 to: None,
+                evidence: (first.evidence != Evidence::default()).then(|| Arc::new(first.evidence.clone())),
             });
             self.incident = Some(incident.clone());
             step.opened = Some(incident);
@@ -190,7 +226,8 @@ impl Standing {
 
     fn close(&mut self, at: Timestamp) -> Option<Arc<Incident>> {
         let open = self.incident.take()?;
-        Some(Arc::new(Incident { to: Some(at.max(open.from)), ..(*open).clone() }))
+        // Its evidence was told as it opened.
+        Some(Arc::new(Incident { to: Some(at.max(open.from)), evidence: None, ..(*open).clone() }))
     }
 
     fn set(&mut self, to: State, at: Timestamp) -> Step {
@@ -199,6 +236,7 @@ impl Standing {
         }
         // `at` may lie before the present state began where a run of faults began in another state.
         self.since = at.max(self.since);
+        self.reaches_back = self.before.take().filter(|(state, _)| *state == to).map(|(_, since)| since);
         Step { from: Some(std::mem::replace(&mut self.state, to)), ..Step::default() }
     }
 }
@@ -221,13 +259,52 @@ mod tests {
             first_packet_ms: None,
             first_frame_ms: None,
             stream: Default::default(),
+            answer: None,
             decoded: true,
         }
     }
 
     fn play(standing: &mut Standing, verdicts: &[(i64, Verdict)]) -> Vec<Step> {
         let alarm = Alarm::default();
-        verdicts.iter().map(|(s, v)| standing.apply("cam", &report(*s, *v), &alarm)).collect()
+        verdicts.iter().map(|(s, v)| standing.apply("cam", &report(*s, *v), &alarm, Seen::default())).collect()
+    }
+
+    #[test]
+    fn a_state_reaches_back_over_a_restart_where_the_camera_is_what_it_was() {
+        let known = |before| Standing::unknown(at(0), None, IncidentIds::default()).after(Some((before, at(-500))));
+        let mut standing = known(State::Up);
+        assert_eq!(standing.shown_since(), at(0), "nobody knows yet");
+        play(&mut standing, &[(5, Verdict::Ok)]);
+        assert_eq!((standing.shown_since(), standing.since), (at(-500), at(5)), "events keep the check's time");
+        play(&mut standing, &[(20, Verdict::Timeout), (21, Verdict::Timeout), (35, Verdict::Ok)]);
+        assert_eq!(standing.shown_since(), at(35), "once");
+        let mut standing = known(State::Down);
+        play(&mut standing, &[(5, Verdict::Ok)]);
+        assert_eq!(standing.shown_since(), at(5), "it came back while nobody looked");
+    }
+
+    #[test]
+    fn an_incident_shows_what_went_before_it_and_its_first_bad_answer() {
+        let picture = |name: &'static str| {
+            let jpeg = bytes::Bytes::from_static(name.as_bytes());
+            Some(Arc::new(Thumbnail { jpeg, at: at(0), width: 1, height: 1, etag: 0 }))
+        };
+        let mut standing = Standing::unknown(at(0), None, IncidentIds::default());
+        let alarm = Alarm::default();
+        let mut apply = |second, verdict, answer: Option<&str>, good, bad: Option<&'static str>| {
+            let report = Report { answer: answer.map(Arc::from), ..report(second, verdict) };
+            let seen = Seen { good_before: picture(good), bad: bad.and_then(picture) };
+            standing.apply("cam", &report, &alarm, seen).opened
+        };
+        apply(0, Verdict::Black, None, "before", None);
+        let opened = apply(1, Verdict::Black, None, "later", Some("bad")).unwrap();
+        let evidence = Evidence { answer: None, good: picture("before"), bad: picture("bad") };
+        assert_eq!(opened.evidence.as_deref(), Some(&evidence));
+        apply(2, Verdict::Ok, None, "now", None);
+        apply(3, Verdict::NotFound, Some("404"), "now", None);
+        let opened = apply(4, Verdict::Busy, Some("503"), "later", None).unwrap();
+        let evidence = Evidence { answer: Some("404".into()), good: picture("now"), bad: None };
+        assert_eq!(opened.evidence.as_deref(), Some(&evidence));
     }
 
     #[test]
@@ -250,7 +327,7 @@ mod tests {
         let heartbeat = Duration::from_secs(15);
         let mut waits = Vec::new();
         for second in 0..4 {
-            standing.apply("cam", &report(second, Verdict::NoMedia), &alarm);
+            standing.apply("cam", &report(second, Verdict::NoMedia), &alarm, Seen::default());
             waits.push(standing.next_wait(&alarm, heartbeat).map(|w| w.as_secs()));
         }
         assert_eq!(waits, [Some(1), Some(2), Some(4), None]);
@@ -263,12 +340,12 @@ mod tests {
         let alarm = Alarm::default();
         let mut waits = Vec::new();
         for n in 0..6 {
-            standing.apply("cam", &report(n * 60, Verdict::Auth), &alarm);
+            standing.apply("cam", &report(n * 60, Verdict::Auth), &alarm, Seen::default());
             waits.push(standing.next_wait(&alarm, Duration::from_secs(15)).unwrap().as_secs());
         }
         assert_eq!(standing.state, State::Down);
         assert_eq!(waits, [60, 120, 240, 480, 900, 900]);
-        standing.apply("cam", &report(999, Verdict::Ok), &alarm);
+        standing.apply("cam", &report(999, Verdict::Ok), &alarm, Seen::default());
         assert_eq!(standing.next_wait(&alarm, Duration::from_secs(15)), None);
     }
 
@@ -315,6 +392,7 @@ mod tests {
             message: String::new(),
             from: at(-500),
             to: None,
+            evidence: None,
         };
         let mut standing = Standing::unknown(at(0), Some(before.clone()), IncidentIds::default());
         let steps = play(&mut standing, &[(0, Verdict::Refused), (1, Verdict::Refused), (15, Verdict::Ok)]);

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use openh264::decoder::{DecodedYUV, Decoder};
 use openh264::formats::YUVSource;
 
-use super::{Looked, Plane, Planes, Structure, admit_size, annexb, decoded, undecodable};
+use super::{Looked, Plane, Planes, Structure, admit_size, annexb, decoded, undecodable, unsupported};
 use crate::camera::Fault;
 
 /// The most memory that the decoder may take for reference pictures, bytes: 4K with four of them. A
@@ -42,21 +42,86 @@ const PPS: u8 = 8;
 
 pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
     let sps = parameter_set(data)?;
-    let (width, height) = size(&sps).ok_or_else(|| undecodable("the H.264 parameter set names no possible size"))?;
-    admit_size(width, height)?;
+    let (width, height) = admitted_size(&sps)?;
     if !units(data, PPS).any(|_| true) {
         return Err(undecodable("the H.264 key frame has no picture parameter set"));
     }
     if !slices(data).any(|_| true) {
         return Err(undecodable("the H.264 key frame holds parameter sets and no slice"));
     }
-    let references = (u64::from(sps.max_num_ref_frames) + 2) * u64::from(width) * u64::from(height) * 3 / 2;
-    let macroblocks = u64::from(width.div_ceil(16)) * u64::from(height.div_ceil(16));
-    if !decodable(&sps) || references > MAX_REFERENCES || macroblocks > MAX_MACROBLOCKS {
+    if !is_decodable(&sps, (width, height)) {
         let print = annexb::print(slices(data));
         return Ok(Looked::Structure(Structure { width, height, profile: Some(profile(&sps)), print }));
     }
     decode(data, &sps, want_thumbnail)
+}
+
+/// A decoder that is fed with every frame of one stream.
+pub(super) struct Running {
+    decoder: Decoder,
+    /// Of the last key frame.
+    sps: SeqParameterSet,
+}
+
+impl Running {
+    /// For the stream that begins with this key frame.
+    ///
+    /// # Errors
+    /// `undecodable` without a parameter set; `unsupported` where nobody here decodes this coding.
+    pub(super) fn start(key_frame: &[u8]) -> Result<Self, Fault> {
+        let sps = takeable(key_frame)?;
+        let decoder = Decoder::new().map_err(|_| undecodable("the H.264 decoder did not start (no memory?)"))?;
+        Ok(Self { decoder, sps })
+    }
+
+    /// The next frame, in order; key frames may bring other parameter sets. None where the decoder holds the
+    /// picture back for a while.
+    ///
+    /// # Errors
+    /// As [`Running::start`], and `undecodable` where bytes are damaged or frames are missing before it: begin
+    /// anew with the next key frame.
+    pub(super) fn next(&mut self, data: &[u8], is_key: bool) -> Result<Option<Shown<'_>>, Fault> {
+        if is_key {
+            self.sps = takeable(data)?;
+        }
+        let (is_grey, is_full_range) = (is_grey(&self.sps), full_range(&self.sps));
+        let picture = self.decoder.decode(data).map_err(|_| undecodable("the H.264 stream is damaged here"))?;
+        Ok(picture.map(|picture| Shown { picture, is_grey, is_full_range }))
+    }
+}
+
+/// The parameter set of a key frame that the decoder may be given.
+fn takeable(key_frame: &[u8]) -> Result<SeqParameterSet, Fault> {
+    let sps = parameter_set(key_frame)?;
+    let size = admitted_size(&sps)?;
+    if is_decodable(&sps, size) {
+        return Ok(sps);
+    }
+    let what = format!("{}, {}×{}, cannot be decoded here", profile(&sps), size.0, size.1);
+    Err(unsupported(format!("the camera's H.264 ({what}). Choose progressive 8 bit 4:2:0, 9 megapixels at most")))
+}
+
+/// A picture that the decoder still holds.
+pub(super) struct Shown<'a> {
+    picture: DecodedYUV<'a>,
+    is_grey: bool,
+    is_full_range: bool,
+}
+
+impl Shown<'_> {
+    /// The planes; how coarsely they were quantised is not told here.
+    pub(super) fn planes(&self) -> Option<Planes<'_>> {
+        let (width, height) = self.picture.dimensions();
+        let (luma_stride, chroma_stride, _) = self.picture.strides();
+        let chroma_plane = |data| Plane::new(data, width / 2, height / 2, chroma_stride);
+        let chroma = chroma_plane(self.picture.u()).zip(chroma_plane(self.picture.v()));
+        Some(Planes {
+            luma: Plane::new(self.picture.y(), width, height, luma_stride)?,
+            chroma: chroma.filter(|_| !self.is_grey),
+            full_range: self.is_full_range,
+            quantiser: UNKNOWN_QUANTISER,
+        })
+    }
 }
 
 /// Profile with level, and size, as far as the parameter set tells.
@@ -89,30 +154,18 @@ fn decode_with(
     // The crate's error text is of its own world; the person needs to know that the bytes are damaged.
     let damaged = |_| undecodable("the H.264 key frame is damaged or not whole");
     if let Some(picture) = decoder.decode(data).map_err(damaged)? {
-        return measure(&picture, data, sps, want_thumbnail);
+        return measure(picture, data, sps, want_thumbnail);
     }
     let rest = decoder.flush_remaining().map_err(damaged)?;
-    let picture = rest.first().ok_or_else(|| undecodable("the H.264 key frame gives no picture; parts are missing"))?;
+    let picture = rest.into_iter().next();
+    let picture = picture.ok_or_else(|| undecodable("the H.264 key frame gives no picture; parts are missing"))?;
     measure(picture, data, sps, want_thumbnail)
 }
 
-fn measure(
-    picture: &DecodedYUV<'_>,
-    data: &[u8],
-    sps: &SeqParameterSet,
-    want_thumbnail: bool,
-) -> Result<Looked, Fault> {
-    let (width, height) = picture.dimensions();
-    let (luma_stride, chroma_stride, _) = picture.strides();
-    let chroma_plane = |data| Plane::new(data, width / 2, height / 2, chroma_stride);
-    let grey = sps.chroma_info.chroma_format == ChromaFormat::Monochrome;
-    let planes = Planes {
-        luma: Plane::new(picture.y(), width, height, luma_stride)
-            .ok_or_else(|| undecodable("the H.264 decoder gave an empty picture"))?,
-        chroma: chroma_plane(picture.u()).zip(chroma_plane(picture.v())).filter(|_| !grey),
-        full_range: full_range(sps),
-        quantiser: quantiser(data, sps).unwrap_or(UNKNOWN_QUANTISER),
-    };
+fn measure(picture: DecodedYUV<'_>, data: &[u8], sps: &SeqParameterSet, want_thumbnail: bool) -> Result<Looked, Fault> {
+    let shown = Shown { picture, is_grey: is_grey(sps), is_full_range: full_range(sps) };
+    let planes = shown.planes().ok_or_else(|| undecodable("the H.264 decoder gave an empty picture"))?;
+    let planes = Planes { quantiser: quantiser(data, sps).unwrap_or(UNKNOWN_QUANTISER), ..planes };
     Ok(Looked::Decoded(decoded(&planes, want_thumbnail)))
 }
 
@@ -139,8 +192,23 @@ fn size(sps: &SeqParameterSet) -> Option<(u32, u32)> {
     sps.pixel_dimensions().ok()
 }
 
-/// What openh264 takes: frames of 8 bit 4:2:0 or grey.
-fn decodable(sps: &SeqParameterSet) -> bool {
+fn admitted_size(sps: &SeqParameterSet) -> Result<(u32, u32), Fault> {
+    let (width, height) = size(sps).ok_or_else(|| undecodable("the H.264 parameter set names no possible size"))?;
+    admit_size(width, height)?;
+    Ok((width, height))
+}
+
+fn is_grey(sps: &SeqParameterSet) -> bool {
+    sps.chroma_info.chroma_format == ChromaFormat::Monochrome
+}
+
+/// What openh264 takes, frames of 8 bit 4:2:0 or grey, within this room's limits.
+fn is_decodable(sps: &SeqParameterSet, (width, height): (u32, u32)) -> bool {
+    let references = (u64::from(sps.max_num_ref_frames) + 2) * u64::from(width) * u64::from(height) * 3 / 2;
+    let macroblocks = u64::from(width.div_ceil(16)) * u64::from(height.div_ceil(16));
+    if references > MAX_REFERENCES || macroblocks > MAX_MACROBLOCKS {
+        return false;
+    }
     let chroma = &sps.chroma_info;
     matches!(sps.frame_mbs_flags, FrameMbsFlags::Frames)
         && matches!(chroma.chroma_format, ChromaFormat::YUV420 | ChromaFormat::Monochrome)

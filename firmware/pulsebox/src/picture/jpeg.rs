@@ -10,35 +10,85 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Looked, MAX_SIDE, Plane, Planes, Structure, admit_size, decoded, undecodable};
+use super::{Looked, MAX_SIDE, Plane, Planes, Structure, admit_size, decoded, undecodable, unsupported};
 use crate::camera::Fault;
 
 /// A picture with more of its rows missing than this part is damaged: a sixteenth.
 const MISSING_PART: usize = 16;
 
 pub(super) fn look(data: &[u8], want_thumbnail: bool) -> Result<Looked, Fault> {
+    let (width, height) = admitted(data)?;
+    if is_too_large(data, (width, height)) {
+        let print = super::looks::hash(data, 0);
+        return Ok(Looked::Structure(Structure { width, height, profile: None, print }));
+    }
+    let samples = samples(data)?;
+    samples.look(quantiser(data), want_thumbnail).ok_or_else(empty)
+}
+
+/// The picture with its colours, for whoever makes another picture of it.
+///
+/// # Errors
+/// As `look`; `unsupported` too where it is too large to decode.
+pub(super) fn decode_whole(data: &[u8]) -> Result<Whole, Fault> {
+    let (width, height) = admitted(data)?;
+    if is_too_large(data, (width, height)) {
+        let what =
+            format!("the camera's JPEG pictures are {width}×{height}, too large to scale here. Choose smaller ones");
+        return Err(unsupported(what));
+    }
+    samples(data)?.whole(true).ok_or_else(empty)
+}
+
+/// The size of a JPEG whose headers and tables a decoder takes and which has coded data behind them. Decodes
+/// no pixel: damage in the coded data stays unseen.
+pub(super) fn sound_size(data: &[u8]) -> Option<(u32, u32)> {
+    let (width, height) = admitted(data).ok()?;
+    let header: usize = segments(data).map(|(_, fields)| fields.len() + 4).sum();
+    let rest = data.get(header + 2..)?;
+    let scan = &rest[memchr::memmem::find(rest, &[0xff, 0xda])?..];
+    // Many cameras leave out the end marker, so its absence says nothing; what ends in zeros was cut.
+    if scan.len() < SCAN_HEADER || scan.ends_with(&[0; 16]) {
+        return None;
+    }
+    let mut decoder = JpegDecoder::new_with_options(Cursor::new(data), limits());
+    decoder.decode_headers().ok()?;
+    Some((width, height))
+}
+
+fn empty() -> Fault {
+    undecodable("the JPEG decoder gave an empty picture")
+}
+
+/// The size that the header tells, where it is within the room's limits.
+fn admitted(data: &[u8]) -> Result<(u32, u32), Fault> {
     if !data.starts_with(&[0xff, 0xd8]) {
         return Err(undecodable("the picture is no JPEG: it does not begin with the JPEG start marker"));
     }
     let (width, height) = size(data).ok_or_else(|| undecodable("the JPEG's header is damaged or not whole"))?;
     admit_size(width, height)?;
-    let most = if is_progressive(data) { PROGRESSIVE_PIXELS } else { BASELINE_PIXELS };
-    if width.saturating_mul(height) > most {
-        let print = super::looks::hash(data, 0);
-        return Ok(Looked::Structure(Structure { width, height, profile: None, print }));
-    }
-    let data = &*with_huffman_tables(without_end(data));
-    let samples = match decode(data, true) {
-        Ok(samples) => samples,
-        // The strict reading refuses what is only untidy, too.
-        Err(_) => {
-            let samples = decode(data, false).map_err(|_| undecodable("the JPEG is damaged"))?;
-            refuse_missing_rows(&samples)?;
-            samples
-        }
-    };
-    samples.look(quantiser(data), want_thumbnail).ok_or_else(|| undecodable("the JPEG decoder gave an empty picture"))
+    Ok((width, height))
 }
+
+fn is_too_large(data: &[u8], (width, height): (u32, u32)) -> bool {
+    let most = if is_progressive(data) { PROGRESSIVE_PIXELS } else { BASELINE_PIXELS };
+    width.saturating_mul(height) > most
+}
+
+/// Decodes, strictly or, where only that makes it readable, leniently.
+fn samples(data: &[u8]) -> Result<Samples, Fault> {
+    let data = &*with_huffman_tables(without_end(data));
+    if let Ok(samples) = decode(data, true) {
+        return Ok(samples);
+    }
+    // The strict reading refuses what is only untidy, too.
+    let samples = decode(data, false).map_err(|()| undecodable("the JPEG is damaged"))?;
+    refuse_missing_rows(&samples)?;
+    Ok(samples)
+}
+
+/// The least that a scan's header has, bytes (T.81, B.2.3: one component).
+const SCAN_HEADER: usize = 10;
 
 /// Larger pictures are not decoded: it would take 3 bytes a pixel and, where progressive, 6 more.
 const BASELINE_PIXELS: u32 = 16_000_000;
@@ -117,13 +167,13 @@ struct Samples {
     space: ColorSpace,
 }
 
-fn decode(data: &[u8], strict: bool) -> Result<Samples, ()> {
+fn limits() -> DecoderOptions {
     let side = usize::try_from(MAX_SIDE).unwrap_or(usize::MAX);
-    let options = DecoderOptions::default()
-        .set_strict_mode(strict)
-        .set_max_width(side)
-        .set_max_height(side)
-        .jpeg_set_max_scans(64);
+    DecoderOptions::default().set_max_width(side).set_max_height(side).jpeg_set_max_scans(64)
+}
+
+fn decode(data: &[u8], strict: bool) -> Result<Samples, ()> {
+    let options = limits().set_strict_mode(strict);
     let mut decoder = JpegDecoder::new_with_options(Cursor::new(data), options);
     decoder.decode_headers().map_err(drop)?;
     let space = match decoder.input_colorspace().ok_or(())? {
@@ -152,23 +202,48 @@ fn refuse_missing_rows(samples: &Samples) -> Result<(), Fault> {
 
 impl Samples {
     fn look(self, quantiser: u64, want_thumbnail: bool) -> Option<Looked> {
+        let whole = self.whole(want_thumbnail)?;
+        let planes = Planes { quantiser, ..whole.planes()? };
+        Some(Looked::Decoded(decoded(&planes, want_thumbnail)))
+    }
+
+    /// Parts the components; chroma only where it is wanted.
+    fn whole(self, want_chroma: bool) -> Option<Whole> {
         let Self { data, width, height, space } = self;
-        if space == ColorSpace::Luma {
-            let luma = Plane::new(&data, width, height, width)?;
-            let planes = Planes { luma, chroma: None, full_range: true, quantiser };
-            return Some(Looked::Decoded(decoded(&planes, want_thumbnail)));
-        }
-        let luma: Vec<u8> = match space {
-            ColorSpace::YCbCr => data.chunks_exact(3).map(|pixel| pixel[0]).collect(),
-            _ => data.chunks_exact(3).map(|pixel| ycbcr(pixel)[0]).collect(),
+        let (luma, chroma) = match space {
+            ColorSpace::Luma => (data, None),
+            _ => {
+                let luma = match space {
+                    ColorSpace::YCbCr => data.chunks_exact(3).map(|pixel| pixel[0]).collect(),
+                    _ => data.chunks_exact(3).map(|pixel| ycbcr(pixel)[0]).collect(),
+                };
+                (luma, want_chroma.then(|| half_chroma(&data, width, height, space)))
+            }
         };
-        let chroma = want_thumbnail.then(|| half_chroma(&data, width, height, space));
-        let half = (width.div_ceil(2), height.div_ceil(2));
-        let chroma = chroma.as_ref().and_then(|(cb, cr)| {
+        (width > 0 && height > 0).then_some(Whole { luma, chroma, width, height })
+    }
+}
+
+/// A decoded picture in planes of its own, rows without padding.
+pub(super) struct Whole {
+    luma: Vec<u8>,
+    /// Cb and Cr, half the luma's size each way, rounded up.
+    chroma: Option<(Vec<u8>, Vec<u8>)>,
+    /// Pixels.
+    width: usize,
+    /// Pixels.
+    height: usize,
+}
+
+impl Whole {
+    /// The planes; how coarsely they were quantised is not told here.
+    pub(super) fn planes(&self) -> Option<Planes<'_>> {
+        let half = (self.width.div_ceil(2), self.height.div_ceil(2));
+        let chroma = self.chroma.as_ref().and_then(|(cb, cr)| {
             Some((Plane::new(cb, half.0, half.1, half.0)?, Plane::new(cr, half.0, half.1, half.0)?))
         });
-        let planes = Planes { luma: Plane::new(&luma, width, height, width)?, chroma, full_range: true, quantiser };
-        Some(Looked::Decoded(decoded(&planes, want_thumbnail)))
+        let luma = Plane::new(&self.luma, self.width, self.height, self.width)?;
+        Some(Planes { luma, chroma, full_range: true, quantiser: 0 })
     }
 }
 

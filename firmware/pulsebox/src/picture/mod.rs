@@ -1,4 +1,5 @@
-//! Decodes one key frame, measures and judges it, and makes its thumbnail.
+//! Decodes one key frame, measures and judges it, and makes its thumbnail; decodes a running stream for
+//! whoever makes small JPEGs of it ([`StreamDecoder`]).
 //!
 //! What it cannot do: H.265, and H.264 that is interlaced, not 4:2:0 or deeper than 8 bits, is parsed
 //! and not decoded ([`Looked::Structure`]): such a camera is judged frozen only when it repeats its
@@ -9,6 +10,7 @@
 //! and the picture only while it runs. [`Memory`] keeps about 25 kB a camera.
 
 mod annexb;
+mod encode;
 mod h264;
 mod h265;
 mod jpeg;
@@ -18,7 +20,7 @@ mod looks;
 mod testkit;
 #[cfg(test)]
 mod tests;
-mod thumbnail;
+mod video;
 
 use bytes::Bytes;
 
@@ -28,6 +30,7 @@ pub(crate) use annexb::nal_units;
 pub(crate) use h265::sequence_parameters as h265_parameters;
 pub use judge::Memory;
 pub use looks::Looks;
+pub use video::{Picture, StreamDecoder};
 
 /// The widest and the highest picture that is looked at, pixels.
 pub const MAX_SIDE: u32 = 8192;
@@ -128,6 +131,12 @@ pub fn describe(frame: &Frame) -> StreamInfo {
     }
 }
 
+/// The size of a JPEG frame whose headers and tables a decoder takes; none for a damaged one, and for frames of
+/// another codec. No pixel is decoded: damage in the coded data stays unseen.
+pub fn sound_jpeg_size(frame: &Frame) -> Option<(u32, u32)> {
+    if frame.codec == Codec::Mjpeg { jpeg::sound_size(&frame.data) } else { None }
+}
+
 /// One picture as its planes, 8 bits a sample, borrowed from whoever decoded it.
 struct Planes<'a> {
     /// Luma, pixels.
@@ -168,7 +177,7 @@ fn decoded(planes: &Planes<'_>, want_thumbnail: bool) -> Decoded {
         width: u32::try_from(planes.luma.width).unwrap_or(u32::MAX),
         height: u32::try_from(planes.luma.height).unwrap_or(u32::MAX),
         looks: Looks::of(planes),
-        thumbnail: if want_thumbnail { thumbnail::of(planes) } else { None },
+        thumbnail: if want_thumbnail { encode::thumbnail(planes) } else { None },
     }
 }
 

@@ -136,7 +136,7 @@ impl From<one_off::Found> for CheckResult {
             first_frame_ms: report.first_frame_ms.map(millis),
             stream: report.stream.codec.is_some().then_some(report.stream),
             picture: picture.map(|jpeg| format!("data:image/jpeg;base64,{}", STANDARD.encode(&jpeg.data))),
-            answer: None,
+            answer: report.answer.as_deref().map(str::to_owned),
         }
     }
 }

@@ -29,6 +29,7 @@ mod system;
 mod tests;
 mod thumbnails;
 mod tls;
+mod video;
 mod view;
 
 use std::io;

@@ -23,7 +23,7 @@ use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::StreamSettings;
 use super::{
-    Shared, access, check, config, history, live, metrics, read, settings, socket, streams, system, thumbnails,
+    Shared, access, check, config, history, live, metrics, read, settings, socket, streams, system, thumbnails, video,
 };
 use crate::config::keys::{Kind, SECTIONS};
 
@@ -69,6 +69,7 @@ fn handlers() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(document))
         .merge(access::routes())
         .merge(live::routes())
+        .merge(video::routes())
 }
 
 /// The document as JSON.

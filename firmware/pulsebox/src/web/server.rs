@@ -47,6 +47,18 @@ const NO_ROOM: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: applica
     Connection: close\r\nContent-Length: 96\r\n\r\n\
     {\"error\":{\"what\":\"200 connections are open\",\"do\":\"Close some pages, or try again in a moment.\"}}";
 
+/// Ends the connection that a request came over, whatever it is doing; each request carries one among its
+/// extensions.
+#[derive(Clone, Debug)]
+pub(super) struct Cut(CancellationToken);
+
+impl Cut {
+    /// Ends it now.
+    pub fn now(&self) {
+        self.0.cancel();
+    }
+}
+
 /// Who is at the other end of a connection: in the extensions of each of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
@@ -177,10 +189,12 @@ async fn speak<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let router = TowerToHyperService::new(router);
+    let cut = Cut(CancellationToken::new());
+    let (routes, carried) = (TowerToHyperService::new(router), cut.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(carried.clone());
         request.extensions_mut().insert(peer);
-        router.call(request)
+        routes.call(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -192,6 +206,7 @@ where
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = cut.0.cancelled() => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

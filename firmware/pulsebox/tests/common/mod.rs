@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 pub mod daemon;
+pub mod page;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub async fn checks(
                 .await;
         longest = longest.max(started.elapsed());
         goodbyes.wait(GOODBYE).await;
-        last = Some(judge.report(looked, &config).0);
+        last = Some(judge.report(looked, &config).report);
     }
     (last.unwrap(), longest)
 }

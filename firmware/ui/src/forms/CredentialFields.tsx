@@ -17,8 +17,8 @@ export function CredentialFields({ value, had, onChange }: {
           <span class="soft">{value.are === "kept" ? "Kept, not shown." : "Will be removed when you save."}</span>
           {value.are === "removed" && <Button look="quiet" onClick={() => onChange({ are: "kept" })}>Keep them</Button>}
           {value.are === "kept" && <>
-            <Button look="quiet" onClick={() => onChange(NO_CREDENTIALS)}>Change</Button>
-            <Button look="quiet" onClick={() => onChange({ are: "removed" })}>Remove</Button>
+            <Button look="quiet" onClick={() => onChange(NO_CREDENTIALS)}>Change<span class="unseen"> user name and password</span></Button>
+            <Button look="quiet" onClick={() => onChange({ are: "removed" })}>Remove<span class="unseen"> user name and password</span></Button>
           </>}
         </span>)}
       </Around>

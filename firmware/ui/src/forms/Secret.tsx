@@ -26,8 +26,8 @@ export function SecretField({ value, onChange, ...around }: SecretProps) {
         <span class="kept">
           <span class="soft">{removing ? "Will be removed when you save." : "Kept, not shown."}</span>
           {removing ? <Button look="quiet" onClick={() => onChange(KEPT)}>Keep it</Button> : <>
-            <Button look="quiet" onClick={() => setChanging(true)}>Change</Button>
-            <Button look="quiet" onClick={() => onChange(null)}>Remove</Button>
+            <Button look="quiet" onClick={() => setChanging(true)}>Change<span class="unseen"> {around.label}</span></Button>
+            <Button look="quiet" onClick={() => onChange(null)}>Remove<span class="unseen"> {around.label}</span></Button>
           </>}
         </span>)}
       </Around>

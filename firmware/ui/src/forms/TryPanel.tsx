@@ -15,7 +15,7 @@ export function TryPanel({ attempt }: { attempt: Try }) {
     <section class="try" ref={panel} aria-label="The check">
       <p class="unseen" role="status">{said(attempt)}</p>
       {state === "failed" ? <ErrorNotice error={error} /> : (
-        <div class="try-columns">
+        <div class={result !== null && result.picture === null ? "try-columns one" : "try-columns"}>
           <Ladder rungs={rungs} running={state === "running"} verdict={result?.verdict} title={result?.title} advice={result?.advice}
             message={result?.message} url={request?.url} />
           {result && <Outcome result={result} />}

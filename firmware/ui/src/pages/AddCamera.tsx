@@ -6,6 +6,7 @@ import { CameraFields } from "../forms/CameraFields";
 import { newCamera, tryRequest, useCameraForm, type CameraForm } from "../forms/cameraForm";
 import "../forms/forms.css";
 import { TryPanel } from "../forms/TryPanel";
+import { useFirstWrong } from "../forms/useFirstWrong";
 import { useGuard } from "../forms/useGuard";
 import { useKeys } from "../forms/useKeys";
 import { useTry } from "../forms/useTry";
@@ -30,6 +31,7 @@ function AddForm({ keys }: { keys: readonly SettingKey[] }) {
   const form = useCameraForm(NOTHING);
   const attempt = useTry();
   const [error, setError] = useState<unknown>(null);
+  const top = useFirstWrong(error);
   const [adding, setAdding] = useState(false);
   const release = useGuard(form.changed);
   const current = JSON.stringify(tryRequest(form)) === JSON.stringify(attempt.request);
@@ -59,7 +61,7 @@ function AddForm({ keys }: { keys: readonly SettingKey[] }) {
   };
 
   return (
-    <form class="card" noValidate onSubmit={(event) => {
+    <form class="card" ref={top} noValidate onSubmit={(event) => {
       event.preventDefault();
       void add(false);
     }}>

@@ -6,6 +6,7 @@ import { CameraFields } from "../forms/CameraFields";
 import { changedCamera, tryRequest, useCameraForm } from "../forms/cameraForm";
 import "../forms/forms.css";
 import { TryPanel } from "../forms/TryPanel";
+import { useFirstWrong } from "../forms/useFirstWrong";
 import { useGuard } from "../forms/useGuard";
 import { useKeys } from "../forms/useKeys";
 import { useTry } from "../forms/useTry";
@@ -41,6 +42,7 @@ function EditForm({ keys, camera, saved }: { keys: readonly SettingKey[]; camera
   const form = useCameraForm(saved);
   const attempt = useTry();
   const [error, setError] = useState<unknown>(null);
+  const top = useFirstWrong(error);
   const [saving, setSaving] = useState(false);
   const release = useGuard(form.changed);
 
@@ -65,7 +67,7 @@ function EditForm({ keys, camera, saved }: { keys: readonly SettingKey[]; camera
 
   return (
     <>
-      <form class="card" noValidate onSubmit={save}>
+      <form class="card" ref={top} noValidate onSubmit={save}>
         <p class="soft small">Its id is <code>{camera.id}</code> and stays: history and MQTT topics hang on it.</p>
         <CameraFields form={form} keys={keys} id={camera.id} problems={error instanceof ApiError ? error.problems : []} />
         <TryPanel attempt={attempt} />

@@ -57,7 +57,7 @@ function Figures({ system: { host, cameras, connections, live } }: { system: Sys
   };
   const viewers = live.reduce((sum, one) => sum + one.viewers, 0);
   return (
-    <dl class="facts">
+    <dl class="box-figures">
       <Fact name="Name">{host.name}</Fact>
       <Fact name="Addresses">{host.addresses?.join(", ")}</Fact>
       <Fact name="Running for">{host.uptime_seconds == null ? null : span(host.uptime_seconds * 1000)}</Fact>
@@ -69,7 +69,7 @@ function Figures({ system: { host, cameras, connections, live } }: { system: Sys
       <Fact name="Pulsebox itself">{host.daemon_memory == null ? null : `${bytes(host.daemon_memory)}, ${percent(host.daemon_cpu_percent) ?? "?"} processor`}</Fact>
       <Fact name="Storage">{free}</Fact>
       <Fact name="Written since start">{bytes(host.bytes_written)}</Fact>
-      <Fact name="Cameras">{Object.entries(cameras).map(([state, n]) => `${n} ${state}`).join(", ") || "none"}</Fact>
+      <Fact name="Cameras">{Object.entries(cameras).filter(([, n]) => n > 0).map(([state, n]) => `${n} ${state}`).join(", ") || "none"}</Fact>
       <Fact name="Live views">{`${viewers} ${viewers === 1 ? "viewer" : "viewers"}, ${live.length} ${live.length === 1 ? "stream" : "streams"}`}</Fact>
       <Fact name="Event streams">{limit("events", connections.events)}</Fact>
       <Fact name="Sockets">{limit("sockets", connections.sockets)}</Fact>

@@ -6,6 +6,7 @@ import { useDraft } from "../forms/draft";
 import { KeyField } from "../forms/KeyField";
 import { KeyForm } from "../forms/KeyForm";
 import { childrenOf, otherProblems, problemsOf, problemText, type Tree } from "../forms/keys";
+import { useFirstWrong } from "../forms/useFirstWrong";
 import { useGuard } from "../forms/useGuard";
 import type { Problem, SettingKey } from "../types";
 
@@ -21,6 +22,7 @@ export interface SettingsFormProps {
 export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsFormProps) {
   const draft = useDraft(settings);
   const [error, setError] = useState<unknown>(null);
+  const top = useFirstWrong(error);
   const [saving, setSaving] = useState(false);
   useGuard(draft.changed);
   const problems: readonly Problem[] = error instanceof ApiError ? error.problems : [];
@@ -42,7 +44,7 @@ export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsF
   };
 
   return (
-    <form class="card" noValidate onSubmit={save}>
+    <form class="card" ref={top} noValidate onSubmit={save}>
       <h2>{title}</h2>
       {group && group.kind === "section" && <p class="soft"><Rich text={group.about} /></p>}
       <Unplaced error={error} problems={otherProblems(problems, keys.filter((key) => key.path.startsWith(path)).map((key) => key.path))} />

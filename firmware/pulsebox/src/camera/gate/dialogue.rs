@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_auth::{PasswordClient, PasswordParams};
 use url::Position;
 
+use super::super::answer::evidence;
 use super::super::url::Credentials;
 use super::super::{CameraUrl, Fault, Verdict};
 use super::message::{header, headers, request_line, status, with_added, with_replaced};
@@ -121,6 +122,11 @@ impl Dialogue {
             Some(cseq) => Heard::Pass(with_replaced(head, "cseq", &cseq)),
             None => Heard::Own,
         })
+    }
+
+    /// An answer of the camera's as evidence, if it is a refusal.
+    pub fn refusal(&self, head: &str) -> Option<Box<str>> {
+        status(head).filter(|status| *status >= 300).map(|_| evidence(head, self.credentials.as_ref()))
     }
 
     /// The TEARDOWN of a session that is open; it counts as closed from then on.

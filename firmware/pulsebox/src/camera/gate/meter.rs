@@ -18,6 +18,8 @@ const PACKETS_MAX: u64 = 16 << 10;
 pub(in crate::camera) struct Meter {
     /// What the gate refused to let through.
     pub fault: OnceLock<Fault>,
+    /// The first answer that was a refusal, as evidence.
+    pub refusal: OnceLock<Box<str>>,
     /// When the first video packet came.
     pub first_packet: OnceLock<Instant>,
     /// Video packets.

@@ -202,8 +202,16 @@ impl Passage {
             let Some((head, body)) = message else { return Ok(()) };
             let head = self.said.split_to(head);
             let body = self.said.split_to(body);
-            match self.dialogue.hear(&String::from_utf8_lossy(&head))? {
+            let head = String::from_utf8_lossy(&head);
+            let heard = self.dialogue.hear(&head).map_err(|fault| match self.dialogue.refusal(&head) {
+                Some(refusal) => fault.answered(refusal),
+                None => fault,
+            })?;
+            match heard {
                 Heard::Pass(head) => {
+                    if let Some(refusal) = self.dialogue.refusal(&head) {
+                        let _ = self.meter.refusal.set(refusal); // the first one counts
+                    }
                     let head = match &self.udp {
                         Some(udp) => udp.answered(head).await,
                         None => head,

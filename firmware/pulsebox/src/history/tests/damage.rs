@@ -106,7 +106,7 @@ async fn a_file_of_a_newer_pulsebox_is_left_alone_and_memory_serves() {
 fn a_file_is_brought_forward_in_one_transaction_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE_NAME);
-    drop(schema::open(&path).unwrap());
+    drop(schema::open_with(&path, &MIGRATIONS[..1]).unwrap());
     let version = |path: &Path| -> i64 {
         let db = rusqlite::Connection::open(path).unwrap();
         db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
@@ -116,9 +116,17 @@ fn a_file_is_brought_forward_in_one_transaction_or_not_at_all() {
     assert!(matches!(failed, Err(OpenError::Storage(_))));
     assert_eq!(version(&path), 1);
     assert_eq!(look(folder.path(), "SELECT count(*) FROM pragma_table_info('cameras') WHERE name = 'place'"), 0);
-    drop(schema::open_with(&path, &[MIGRATIONS[0], good]).unwrap());
-    assert_eq!(version(&path), 2);
-    assert!(matches!(schema::open(&path), Err(OpenError::Newer(2, 1))));
+    // The real ones, with rows of the first form.
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("INSERT INTO hours VALUES (0, 1, 3600000, 3600000, 0, 0, 0, 0, 0, 240, 0, 41, 60, 312)", []).unwrap();
+    drop(db);
+    drop(schema::open(&path).unwrap());
+    let known = MIGRATIONS.len();
+    assert_eq!(version(&path), i64::try_from(known).unwrap());
+    assert_eq!(look(folder.path(), "SELECT count(*) FROM hours WHERE p50 = 41 AND fps10 IS NULL"), 1);
+    let newer = [MIGRATIONS, &[good]].concat();
+    drop(schema::open_with(&path, &newer).unwrap());
+    assert!(matches!(schema::open(&path), Err(OpenError::Newer(found, ours)) if (found, ours) == (known + 1, known)));
 }
 
 /// Overwrites the first page of a table.

@@ -1,7 +1,10 @@
 //! States, uptime, series, roll-ups, retention, restarts.
 
+use jiff::SignedDuration;
+
 use super::*;
-use crate::monitor::past::StateTimes;
+use crate::monitor::board::{Evidence, Thumbnail};
+use crate::monitor::past::{EvidencePicture, Past, PastError, StateTimes};
 
 #[tokio::test(start_paused = true)]
 async fn uptime_is_what_was_played_to_the_millisecond_through_roll_ups_and_a_restart() {
@@ -27,8 +30,7 @@ async fn uptime_is_what_was_played_to_the_millisecond_through_roll_ups_and_a_res
     let off = Duration::from_secs(5_000);
     pass(off).await;
     let scene = Scene::begin(Some(folder.path()), clock.clone());
-    let states = scene.history.last_states().await.unwrap();
-    assert_eq!((states.len(), states[0].state), (1, State::Paused), "the board begins from the last states");
+    assert!(scene.history.before().await.unwrap().states.is_empty(), "nobody knows what it was meanwhile");
     scene.state("gate", State::Up).await;
     pass(Duration::from_secs(90_000)).await;
     add(State::Up, 90_000_000);
@@ -273,4 +275,101 @@ async fn a_step_that_is_no_whole_hour_is_rounded_up_and_a_cut_bucket_holds_only_
     let up: Vec<i64> = series.iter().map(|bucket| bucket.times_ms.up / 60_000).collect();
     assert_eq!((up, series[1].to), (vec![60, 30], at(90)));
     scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_and_the_last_bars_reach_back_over_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let mut expected = Vec::new();
+    for run in 0..3 {
+        let scene = Scene::begin(Some(folder.path()), clock.clone());
+        if run > 0 {
+            let before = scene.history.before().await.unwrap();
+            assert_eq!(before.states["gate"], (State::Up, start() + SignedDuration::from_secs(10)), "run {run}");
+            let bars: Vec<Timestamp> = before.recent["gate"].iter().map(|bar| bar.at).collect();
+            assert_eq!(bars, expected[expected.len() - 50..], "run {run}");
+        }
+        scene.state("gate", State::Unknown).await;
+        pass(Duration::from_secs(10)).await;
+        scene.state("gate", State::Up).await;
+        for _ in 0..60 {
+            expected.push(clock.now());
+            scene.check("gate", Verdict::Ok).await;
+            pass(Duration::from_secs(15)).await;
+        }
+        scene.end().await;
+        pass(MINUTE).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_evidence_of_an_incident_is_kept_through_a_restart_and_without_a_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    for folder in [None, Some(folder.path())] {
+        let clock = Clock::turned(start());
+        let scene = Scene::begin(folder, clock.clone());
+        scene.state("gate", State::Down).await;
+        let plain = scene_incident(&scene, None);
+        let good = still(b"good", clock.now() - SignedDuration::from_secs(40));
+        let bad = still(b"bad", clock.now() + SignedDuration::from_secs(1));
+        let answer = Some("RTSP/1.0 404 Not Found\n".into());
+        pass(Duration::from_secs(5)).await;
+        let (good_at, bad_at) = (good.at, bad.at);
+        let shown = scene_incident(&scene, Some(Evidence { answer, good: Some(good), bad: Some(bad) }));
+        settle().await;
+        let told = |history: History| async move {
+            let (from, to) = ever();
+            let told = Past::incidents(&history, "gate".into(), from, to, 10).await.unwrap();
+            let kept = told[1].evidence.clone().unwrap();
+            assert_eq!((told[0].incident.id, told[0].evidence.clone()), (plain.id, None));
+            assert_eq!(kept.answer.as_deref(), Some("RTSP/1.0 404 Not Found\n"));
+            assert_eq!((kept.good_at, kept.bad_at), (Some(good_at), Some(bad_at)));
+            for (which, jpeg) in [(EvidencePicture::Good, &b"good"[..]), (EvidencePicture::Bad, b"bad")] {
+                let picture = history.evidence_picture("gate".into(), told[1].incident.id, which).await.unwrap();
+                assert_eq!(picture.as_deref(), Some(jpeg));
+                assert_eq!(history.evidence_picture("gate".into(), told[0].incident.id, which).await, Ok(None));
+            }
+        };
+        told(scene.history.clone()).await;
+        let other = scene.history.evidence_picture("yard".into(), shown.id, EvidencePicture::Good).await;
+        assert_eq!(other, Err(PastError::UnknownCamera));
+        if folder.is_some() {
+            scene.until_stored(shown.id).await;
+            told(scene.history.clone()).await;
+            scene.cut();
+            let scene = Scene::begin(folder, clock.clone());
+            told(scene.history.clone()).await;
+            scene.end().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_flaps_keeps_its_answers_and_the_newest_pictures_within_the_days_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.state("gate", State::Down).await;
+    for _ in 0..150 {
+        let good = still(&[7; 40 << 10], clock.now());
+        let evidence = Evidence { answer: Some("no".into()), good: Some(good), bad: None };
+        let incident = scene_incident(&scene, Some(evidence));
+        scene.until_stored(incident.id).await;
+        pass(Duration::from_secs(1)).await;
+    }
+    scene.end().await;
+    let count = |what: &str| look(folder.path(), &format!("SELECT count({what}) FROM evidence"));
+    assert_eq!((count("answer"), count("good")), (150, 102), "4 MiB of 40 KiB each");
+}
+
+/// Opens an incident of `gate` with this evidence.
+fn scene_incident(scene: &Scene, evidence: Option<Evidence>) -> Incident {
+    let incident = Incident { evidence: evidence.map(Arc::new), ..incident("gate", scene.clock.now()) };
+    scene.tell_open(&incident);
+    incident
+}
+
+fn still(jpeg: &[u8], at: Timestamp) -> Arc<Thumbnail> {
+    Arc::new(Thumbnail { jpeg: bytes::Bytes::copy_from_slice(jpeg), at, width: 640, height: 360, etag: 0 })
 }

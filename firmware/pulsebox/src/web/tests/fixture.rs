@@ -58,6 +58,7 @@ pub fn report(verdict: Verdict, at: Timestamp) -> Report {
             kbps: seen.then_some(2048),
             loss_percent: seen.then_some(0.0),
         },
+        answer: None,
         decoded: seen,
     }
 }
@@ -79,6 +80,7 @@ pub fn camera(id: &str, name: &str, state: State, before: Verdict, verdict: Verd
             message,
             from: since,
             to: None,
+            evidence: None,
         })
     });
     CameraStatus {
@@ -190,6 +192,7 @@ impl Past for Remembered {
             message: "PLAY was accepted, then nothing came.".into(),
             from,
             to: Some(to),
+            evidence: None,
         };
         let evidence =
             KeptEvidence { answer: Some("RTSP/1.0 401 Unauthorized".into()), good_at: Some(from), bad_at: Some(from) };

@@ -1,4 +1,4 @@
-//! Makes the thumbnail: planes scaled down first, then encoded as they are, so that no full-size RGB
+//! Makes small JPEGs: planes scaled down first, then encoded as they are, so that no full-size RGB
 //! picture is ever made.
 
 use bytes::Bytes;
@@ -6,15 +6,21 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
-use super::{Jpeg, Plane, Planes, THUMBNAIL_WIDTH};
+use super::{Jpeg, MAX_SIDE, Plane, Planes, THUMBNAIL_WIDTH};
 
-/// JPEG quality, 1 to 100.
-const QUALITY: u8 = 75;
+/// A thumbnail's JPEG quality, 1 to 100.
+const THUMBNAIL_QUALITY: u8 = 75;
 
-/// A JPEG of the picture, its aspect kept, never larger than the picture. None only where the scaler
-/// or the encoder refuses, which no admitted size makes them do; a check does not fail for it.
-pub(super) fn of(planes: &Planes<'_>) -> Option<Jpeg> {
-    let (width, height) = size(planes.luma.width, planes.luma.height)?;
+/// The thumbnail, [`THUMBNAIL_WIDTH`] wide at most. None as with [`jpeg`]; a check does not fail for it.
+pub(super) fn thumbnail(planes: &Planes<'_>) -> Option<Jpeg> {
+    jpeg(planes, (THUMBNAIL_WIDTH, MAX_SIDE), THUMBNAIL_QUALITY)
+}
+
+/// A JPEG of the picture that fits into `bounds` (width, height), its aspect kept, never larger than the
+/// picture; `quality` is 1 to 100. None only where the scaler or the encoder refuses, which no admitted size
+/// makes them do.
+pub(super) fn jpeg(planes: &Planes<'_>, bounds: (u32, u32), quality: u8) -> Option<Jpeg> {
+    let (width, height) = fitted((planes.luma.width, planes.luma.height), bounds)?;
     let mut resizer = Resizer::new();
     let luma = ranged(scaled(&mut resizer, planes.luma, width, height)?, planes.full_range, 16, 219);
     let chroma = match planes.chroma {
@@ -30,19 +36,28 @@ pub(super) fn of(planes: &Planes<'_>) -> Option<Jpeg> {
     };
     let picture = Picture { width: u16::try_from(width).ok()?, height: u16::try_from(height).ok()?, luma, chroma };
     let mut data = Vec::with_capacity(32 << 10);
-    let mut encoder = Encoder::new(&mut data, QUALITY);
+    let mut encoder = Encoder::new(&mut data, quality);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
     encoder.encode_image(picture).ok()?;
     Some(Jpeg { data: Bytes::from(data), width, height })
 }
 
-fn size(width: usize, height: usize) -> Option<(u32, u32)> {
+/// The size inside `bounds`, each side rounded to the nearest pixel.
+fn fitted((width, height): (usize, usize), (most_wide, most_high): (u32, u32)) -> Option<(u32, u32)> {
     let (width, height) = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
-    if width <= THUMBNAIL_WIDTH {
+    if width <= most_wide && height <= most_high {
         return Some((width, height));
     }
-    let scaled = (u64::from(height) * u64::from(THUMBNAIL_WIDTH) + u64::from(width) / 2) / u64::from(width);
-    Some((THUMBNAIL_WIDTH, u32::try_from(scaled.max(1)).ok()?))
+    let rounded = |side: u32, by: u32, of: u32| {
+        let side = (u64::from(side) * u64::from(by) + u64::from(of) / 2) / u64::from(of);
+        u32::try_from(side.max(1)).ok()
+    };
+    // The side that must shrink more decides.
+    if u64::from(width) * u64::from(most_high) >= u64::from(height) * u64::from(most_wide) {
+        Some((most_wide, rounded(height, most_wide, width)?))
+    } else {
+        Some((rounded(width, most_high, height)?, most_high))
+    }
 }
 
 fn scaled(resizer: &mut Resizer, plane: Plane<'_>, width: u32, height: u32) -> Option<Vec<u8>> {

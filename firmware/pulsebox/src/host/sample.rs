@@ -1,0 +1,269 @@
+//! How the box is: processor, memory, temperature, data partition, addresses, and what Pulsebox itself takes.
+//!
+//! Read from the kernel's own files in memory (`proc(5)`, Documentation/ABI/testing/sysfs-class-thermal): a
+//! few dozen small reads a sample. What cannot be read is 0, empty or none; nothing here fails.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::clock_trust;
+use crate::clock::{Clock, Trust};
+use crate::monitor::board::{Board, BoxStatus, ClockState};
+
+/// Time between two samples.
+const EVERY: Duration = Duration::from_secs(15);
+/// A data partition that does not answer must not hold up the rest for longer.
+const DISK_DEADLINE: Duration = Duration::from_secs(5);
+/// Addresses that are told.
+const ADDRESSES_MAX: usize = 16;
+
+/// Keeps the board's word on the box itself true until `stop`: at once, then every 15 s. `data` is the folder
+/// whose partition is told of.
+pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: CancellationToken) {
+    let mut sampler = Sampler::new("/proc".into(), "/sys".into());
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut disk = (0, 0);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let folder = data.clone();
+        // Of a disk that hangs, the last figures stand.
+        let looked = timeout(DISK_DEADLINE, tokio::task::spawn_blocking(move || disk_space(&folder)));
+        disk = match stop.run_until_cancelled(looked).await {
+            None => return,
+            Some(Ok(Ok(space))) => space,
+            Some(_) => disk,
+        };
+        let sampled = BoxStatus {
+            clock: match clock_trust(clock.now()) {
+                Trust::Provisional => ClockState::Untrusted,
+                Trust::Taken | Trust::Synchronised => ClockState::Trusted,
+            },
+            data_total: disk.0,
+            data_free: disk.1,
+            ..sampler.sample()
+        };
+        board.change_host(|host| {
+            // The rest is others' to say.
+            let BoxStatus { network, storage_fault, config_fault, bytes_written, .. } = std::mem::take(host);
+            *host = BoxStatus { network, storage_fault, config_fault, bytes_written, ..sampled };
+        });
+    }
+}
+
+/// Bytes of the partition that holds a folder, and those of them that are free; 0 where it is not there. Blocks.
+fn disk_space(folder: &Path) -> (u64, u64) {
+    let space = rustix::fs::statvfs(folder).ok();
+    space.map_or((0, 0), |disk| (disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize))
+}
+
+/// Reads the kernel's files; remembers what shares are told from.
+struct Sampler {
+    proc: PathBuf,
+    sys: PathBuf,
+    /// Busy and all time of all cores, in ticks.
+    cores: (u64, u64),
+    /// This process's processor time, and when it was read.
+    own: (Duration, Instant),
+}
+
+impl Sampler {
+    fn new(proc: PathBuf, sys: PathBuf) -> Self {
+        Self { proc, sys, cores: (0, 0), own: (own_time(), Instant::now()) }
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.proc.join(file)).unwrap_or_default()
+    }
+
+    fn sample(&mut self) -> BoxStatus {
+        let memory = self.read("meminfo");
+        let (total, available) = (kilobytes(&memory, "MemTotal:"), kilobytes(&memory, "MemAvailable:"));
+        BoxStatus {
+            name: self.read("sys/kernel/hostname").trim().to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: first_number(&self.read("uptime")) as u64,
+            addresses: self.addresses(),
+            cpu_percent: self.cores(),
+            load1: first_number(&self.read("loadavg")) as f32,
+            memory_total: total,
+            memory_used: total.saturating_sub(available),
+            temperature_c: self.temperature(),
+            daemon_memory: kilobytes(&self.read("self/status"), "VmRSS:"),
+            daemon_cpu_percent: self.own(),
+            ..BoxStatus::default()
+        }
+    }
+
+    /// Share of the cores' time that was busy since the last sample (at first: since the start), percent.
+    fn cores(&mut self) -> f32 {
+        let Some(now) = busy_and_all(&self.read("stat")) else { return 0.0 };
+        let before = std::mem::replace(&mut self.cores, now);
+        let (busy, all) = (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
+        if all == 0 { 0.0 } else { tenth(busy as f64 * 100.0 / all as f64) }
+    }
+
+    /// This process's processor time since the last sample, percent of one core.
+    fn own(&mut self) -> f32 {
+        let now = (own_time(), Instant::now());
+        let before = std::mem::replace(&mut self.own, now);
+        let passed = now.1.duration_since(before.1).as_secs_f64();
+        if passed < 0.1 { 0.0 } else { tenth(now.0.saturating_sub(before.0).as_secs_f64() * 100.0 / passed) }
+    }
+
+    /// Of the processor's sensor, or of the first there is.
+    fn temperature(&self) -> Option<f32> {
+        let zones = fs::read_dir(self.sys.join("class/thermal")).ok()?.flatten();
+        let mut zones: Vec<PathBuf> = zones.map(|zone| zone.path()).filter(|zone| zone.join("temp").exists()).collect();
+        let is_processor = |zone: &PathBuf| {
+            let kind = fs::read_to_string(zone.join("type")).unwrap_or_default();
+            ["cpu", "soc", "x86_pkg"].iter().any(|name| kind.contains(name))
+        };
+        zones.sort_by_cached_key(|zone| (!is_processor(zone), zone.clone()));
+        let of = |zone: &PathBuf| fs::read_to_string(zone.join("temp")).ok()?.trim().parse::<f64>().ok();
+        zones.iter().find_map(of).map(|thousandths| tenth(thousandths / 1000.0))
+    }
+
+    /// IPv4 from the local routes, then global IPv6.
+    fn addresses(&self) -> Vec<IpAddr> {
+        let mut found = local_v4(&self.read("net/fib_trie"));
+        found.extend(global_v6(&self.read("net/if_inet6")));
+        found.truncate(ADDRESSES_MAX);
+        found
+    }
+}
+
+fn own_time() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+fn tenth(value: f64) -> f32 {
+    ((value * 10.0).round() / 10.0) as f32
+}
+
+fn first_number(text: &str) -> f64 {
+    text.split_ascii_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
+}
+
+/// `MemTotal:  8000000 kB` in bytes.
+fn kilobytes(text: &str, name: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().next()?.parse().ok());
+    value.map_or(0, |kilobytes: u64| kilobytes.saturating_mul(1024))
+}
+
+/// `cpu  user nice system idle iowait irq softirq steal …`: waiting for a disk is idle. Guests' time stands
+/// in `user` already.
+fn busy_and_all(stat: &str) -> Option<(u64, u64)> {
+    let words = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = words.split_ascii_whitespace().take(8).filter_map(|word| word.parse().ok()).collect();
+    let all: u64 = ticks.iter().sum();
+    let idle: u64 = ticks.get(3..5)?.iter().sum();
+    Some((all - idle, all))
+}
+
+/// Each local address is a leaf of the routes' trie: `|-- 192.168.1.5`, below it `/32 host LOCAL`.
+fn local_v4(trie: &str) -> Vec<IpAddr> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    let mut leaf: Option<Ipv4Addr> = None;
+    for line in trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            leaf = address.parse().ok();
+        } else if line == "/32 host LOCAL"
+            && let Some(address) = leaf.filter(|address| !address.is_loopback() && !address.is_link_local())
+            && !found.contains(&address.into())
+        {
+            found.push(address.into());
+        }
+    }
+    found
+}
+
+/// if_inet6: address, index, prefix length, scope (00 global), flags (80: permanent), name.
+fn global_v6(inet6: &str) -> impl Iterator<Item = IpAddr> {
+    inet6.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let address = u128::from_str_radix(words.next()?, 16).ok()?;
+        (words.nth(2)? == "00").then(|| Ipv6Addr::from_bits(address).into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRIE: &str = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 192.168.1.0\n        /24 link UNICAST\n\
+        Local:\n        +-- 127.0.0.0/8 2 0 2\n           |-- 127.0.0.1\n              /32 host LOCAL\n\
+        \n     |-- 192.168.1.5\n        /32 host LOCAL\n     |-- 192.168.1.255\n        /32 link BROADCAST\n\
+        \n     |-- 169.254.3.4\n        /32 host LOCAL\n     |-- 192.168.1.5\n        /32 host LOCAL\n";
+
+    fn kernel(files: &[(&str, &str)]) -> (tempfile::TempDir, Sampler) {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let sampler = Sampler::new(folder.path().join("proc"), folder.path().join("sys"));
+        (folder, sampler)
+    }
+
+    #[test]
+    fn a_box_is_told_as_the_kernel_tells_it() {
+        let (folder, mut sampler) = kernel(&[
+            ("proc/sys/kernel/hostname", "pulsebox\n"),
+            ("proc/uptime", "350735.47 234388.90\n"),
+            ("proc/loadavg", "0.42 0.21 0.10 1/80 1234\n"),
+            ("proc/meminfo", "MemTotal:        4000000 kB\nMemFree:  1 kB\nMemAvailable:    3000000 kB\n"),
+            ("proc/stat", "cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1 1 1 1\n"),
+            ("proc/self/status", "Name: pulsebox\nVmRSS:\t   20480 kB\n"),
+            ("proc/net/fib_trie", TRIE),
+            (
+                "proc/net/if_inet6",
+                "fe800000000000000000000000000001 02 40 20 80 eth0\n20010db8000000000000000000000001 02 40 00 80 eth0\n",
+            ),
+            ("sys/class/thermal/thermal_zone0/temp", "31000\n"),
+            ("sys/class/thermal/thermal_zone0/type", "wifi\n"),
+            ("sys/class/thermal/thermal_zone1/temp", "48312\n"),
+            ("sys/class/thermal/thermal_zone1/type", "cpu-thermal\n"),
+        ]);
+        let told = sampler.sample();
+        assert_eq!((told.name.as_str(), told.uptime_seconds, told.load1), ("pulsebox", 350_735, 0.42));
+        assert_eq!((told.memory_total, told.memory_used), (4_096_000_000, 1_024_000_000));
+        assert_eq!((told.daemon_memory, told.temperature_c, told.cpu_percent), (20_971_520, Some(48.3), 20.0));
+        let addresses: Vec<String> = told.addresses.iter().map(IpAddr::to_string).collect();
+        assert_eq!(addresses, ["192.168.1.5", "2001:db8::1"]);
+        fs::write(folder.path().join("proc/stat"), "cpu  250 0 100 750 100 0 0 0 0 0\n").unwrap();
+        assert_eq!(sampler.sample().cpu_percent, 75.0, "since the last sample");
+    }
+
+    #[test]
+    fn a_box_that_tells_nothing_has_nothing_told() {
+        let (_folder, mut sampler) = kernel(&[]);
+        let told = sampler.sample();
+        let nothing = BoxStatus { version: env!("CARGO_PKG_VERSION"), ..BoxStatus::default() };
+        assert_eq!(BoxStatus { daemon_cpu_percent: 0.0, ..told }, nothing);
+    }
+
+    #[tokio::test]
+    async fn the_board_tells_of_the_box_at_once_and_keeps_what_others_said_of_it() {
+        let (board, stop) = (Board::default(), CancellationToken::new());
+        board.change_host(|host| (host.network, host.config_fault) = (true, Some("line 3".into())));
+        let folder = tempfile::tempdir().unwrap();
+        let watching = tokio::spawn(watch_box(board.clone(), folder.path().into(), Clock::system(), stop.clone()));
+        let mut board = board.watch();
+        let told = timeout(Duration::from_secs(10), board.wait_for(|now| now.host.data_total > 0)).await;
+        let host = told.unwrap().unwrap().host.clone();
+        assert!(host.memory_total > 0 && host.daemon_memory > 0 && host.data_free <= host.data_total, "{host:?}");
+        assert_eq!((host.network, host.config_fault.as_deref()), (true, Some("line 3")));
+        stop.cancel();
+        watching.await.unwrap();
+    }
+}
