@@ -26,7 +26,7 @@ test-api: page  ## schemathesis: does the API do what its own OpenAPI document s
 	@scripts/need test-api
 	@scripts/check-api
 
-lint: page  ## formatting, clippy, types of the page, licences, shell scripts, links in the documentation
+lint: page  ## formatting, clippy, types of the page and its tests, licences, shell scripts, links in the documentation
 	@scripts/need lint
 	scripts/lint
 

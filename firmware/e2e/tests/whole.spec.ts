@@ -3,6 +3,8 @@ import type { Page } from "@playwright/test";
 import { expect, findings, test } from "../harness/test.ts";
 
 const WEIGHT_MAX = 150_000;
+/** index.html at most, which is asked for anew. */
+const AGAIN_MAX = 4_000;
 
 test("the whole page weighs less than 150 kB, and a second visit next to nothing", async ({ page, stage }) => {
   const box = await stage.signedIn();
@@ -22,6 +24,25 @@ test("the whole page weighs less than 150 kB, and a second visit next to nothing
   await expect.poll(() => files.length).toBeGreaterThan(2);
   expect(weight, files.join("\n")).toBeGreaterThan(10_000);
   expect(weight, files.join("\n")).toBeLessThan(WEIGHT_MAX);
+
+  weight = 0;
+  files.length = 0;
+  await page.goto("about:blank");
+  await page.goto(box.origin);
+  await expect(page.getByRole("heading").first()).toBeAttached();
+  expect(weight, files.join("\n")).toBeLessThan(AGAIN_MAX);
+});
+
+test("the page cannot reach anybody but its box", async ({ page, stage }) => {
+  const box = await stage.signedIn();
+  await page.goto(box.origin);
+  await expect(page.getByRole("heading").first()).toBeAttached();
+  await page.evaluate(() => fetch("http://127.0.0.1:9/").catch(() => {}));
+  // The browser itself refuses, by the page's Content-Security-Policy; and this is how every test would notice.
+  await expect.poll(() => stage.complaints.length + stage.strayed.length).toBeGreaterThan(0);
+  expect(stage.complaints.join()).toMatch(/Content.Security.Policy/i);
+  stage.complaints.length = 0;
+  stage.strayed.length = 0;
 });
 
 /** Every page, and what must be there before it is judged. */
@@ -69,6 +90,9 @@ for (const colorScheme of ["light", "dark"] as const) {
       await shot(`${colorScheme}-${title}`);
     }
     expect(found).toEqual([]);
+    // axe-core does look: what is wrong on purpose it finds.
+    await page.evaluate(() => document.querySelector("main")?.append(document.createElement("input")));
+    expect(await findings(page)).not.toEqual([]);
   });
 }
 
