@@ -172,41 +172,34 @@ impl Talk {
                 return Heard::Answer(failed(id, &ApiError::bad_request("the command is not understood", advice)));
             }
         };
-        match self.obey(command, under_way) {
-            Ok(heard) => heard,
-            Err((id, error)) => Heard::Answer(failed(id, &error)),
-        }
+        let id = command.id.clone();
+        self.obey(command, under_way).unwrap_or_else(|error| Heard::Answer(failed(id, &error)))
     }
 
-    fn obey(&mut self, command: Command, under_way: usize) -> Result<Heard, (Option<Value>, ApiError)> {
-        let id = command.id.clone();
-        let refuse = |error: ApiError| (id.clone(), error);
+    fn obey(&mut self, command: Command, under_way: usize) -> Result<Heard, ApiError> {
         match command.cmd {
             Wish::Ping => return Ok(Heard::Answer(done(command.id, Value::Null))),
             Wish::Subscribe | Wish::Unsubscribe => {
-                self.listen(command.cmd, command.types).map_err(refuse)?;
+                self.listen(command.cmd, command.types)?;
                 return Ok(Heard::Answer(done(command.id, json!({ "types": self.types }))));
             }
             _ => {}
         }
         if !self.caller.scope.covers(Scope::Admin) {
             let what = "this token may only read";
-            return Err(refuse(ApiError::new(StatusCode::FORBIDDEN, what, "Use a token with the scope `admin`.")));
+            return Err(ApiError::new(StatusCode::FORBIDDEN, what, "Use a token with the scope `admin`."));
         }
         if let Wish::Identify = command.cmd {
             let error = ApiError::conflict("this version has no LED to show itself with", "Look for its address.");
-            return Err(refuse(error));
+            return Err(error);
         }
         if under_way >= COMMANDS {
-            return Err(refuse(ApiError::busy(
-                format!("{COMMANDS} commands are under way"),
-                "Wait for one to end.",
-                1,
-            )));
+            let what = format!("{COMMANDS} commands are under way");
+            return Err(ApiError::busy(what, "Wait for one to end.", 1));
         }
         match command.camera.clone() {
             Some(camera) => Ok(Heard::Work(command, camera)),
-            None => Err(refuse(ApiError::bad_request("`camera` is missing", "Say which camera, by its id."))),
+            None => Err(ApiError::bad_request("`camera` is missing", "Say which camera, by its id.")),
         }
     }
 

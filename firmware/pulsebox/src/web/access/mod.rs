@@ -280,7 +280,7 @@ impl Access {
         let (id, now) = (Digest::of(cookie), self.0.clock.now());
         let state = self.state();
         // All are compared, so that the time does not tell which one.
-        let found = state.kept.sessions.iter().filter(|session| session.id.is(&id)).last()?;
+        let found = state.kept.sessions.iter().rfind(|session| session.id.is(&id))?;
         if state.damaged.is_some() || found.expires <= now {
             return None;
         }
