@@ -314,8 +314,10 @@ impl<'a> Source<'a> {
 
     /// The first edited text that means what is wanted.
     fn settle<const N: usize>(&self, wanted: &Item, edited: [Option<String>; N]) -> Result<String, EditError> {
+        // A secret that comes back masked keeps its value.
+        let edited = edited.map(|text| text.map(|text| mask::restored(&text, self.text)));
         // Where even the plain form is refused, the value is bad and not the layout.
-        let meant: Config = match parse(&wanted.flow()) {
+        let meant: Config = match parse(&mask::restored(&wanted.flow(), self.text)) {
             Ok((meant, _)) => meant,
             Err(errors) => {
                 let placed = edited.iter().flatten().find_map(|text| parse(text).err());

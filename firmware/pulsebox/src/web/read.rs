@@ -10,7 +10,9 @@ use axum::response::sse::Sse;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{ArrayBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::error::{ApiError, ErrorBody};
 use super::params::{Id, Params};
@@ -62,13 +64,22 @@ pub(super) struct RemovedView {
     url: String,
 }
 
-/// The cameras in the configuration's order.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code)] // for the document
-pub(super) enum Streams {
-    Watched(Vec<CameraView<'static>>),
-    Removed(Vec<RemovedView>),
+/// The cameras in the configuration's order; or the removed ones. Any of the two, for an empty list is both.
+pub(super) struct Streams;
+
+impl ToSchema for Streams {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((RemovedView::name().into(), RemovedView::schema()));
+        schemas.push((CameraView::name().into(), CameraView::schema()));
+        CameraView::schemas(schemas);
+    }
+}
+
+impl PartialSchema for Streams {
+    fn schema() -> RefOr<Schema> {
+        let list = |of: &str| ArrayBuilder::new().items(Ref::from_schema_name(of));
+        AnyOfBuilder::new().item(list("CameraView")).item(list("RemovedView")).into()
+    }
 }
 
 /// The cameras in the configuration's order; with `removed=true` those that were removed and can be restored.

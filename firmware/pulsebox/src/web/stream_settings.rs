@@ -222,7 +222,7 @@ pub(super) fn schema_of(key: &'static Key) -> RefOr<Schema> {
         Kind::Secret(max) => text(0, max),
         Kind::OneOf(words) => simple(Type::String).enum_values(Some(words.iter().copied())),
         Kind::Id => simple(Type::String).pattern(Some(super::openapi::ID)),
-        Kind::CameraAddress => text(1, 2048).pattern(Some("^(rtsps?|https?)://[0-9a-z]|^v4l2:///dev/[0-9a-z]")),
+        Kind::CameraAddress => text(1, 2048).pattern(Some("^(rtsps?|https?)://[0-9A-Za-z*\\[]|^v4l2:///dev/[0-9a-z]")),
         _ => simple(Type::String),
     };
     RefOr::T(object.description(Some(key.about)).into())

@@ -243,7 +243,7 @@ impl Daemon {
             read.expect("signing in takes too long").unwrap();
             let cookie = answer
                 .lines()
-                .find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: ").then_some(&line[12..]));
+                .find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: ").then(|| &line[12..]));
             if let Some(cookie) = cookie {
                 return cookie.split(';').next().unwrap().to_owned();
             }
