@@ -358,6 +358,41 @@ async fn pausing_in_the_file_ends_the_incident_and_leaves_the_others_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_camera_that_was_removed_is_restored_with_its_last_checks_and_a_forgotten_one_begins_anew() {
+    let script = Script::new(|_, _| Scene::Well(Duration::from_millis(10)));
+    let watch = Watch::start(Arc::new(Reader(script.clone())), 4, vec![camera("cam"), camera("other")]);
+    let before = watch.until("cam", |camera| camera.recent.len() == 3).await;
+    let move_to = |removed: bool| {
+        watch.config.send_modify(|config| {
+            let config = Arc::make_mut(config);
+            let (from, to) = match removed {
+                true => (&mut config.cameras, &mut config.removed),
+                false => (&mut config.removed, &mut config.cameras),
+            };
+            let at = from.iter().position(|camera| camera.id == "cam").unwrap();
+            to.push(from.remove(at));
+        });
+    };
+    let gone = || async {
+        let mut board = watch.board.watch();
+        board.wait_for(|now| !now.cameras.contains_key("cam")).await.map(drop).unwrap();
+    };
+    move_to(true);
+    gone().await;
+    move_to(false);
+    let back = watch.until("cam", |camera| !camera.recent.is_empty()).await;
+    assert_eq!(back.recent[..3], before.recent[..]);
+
+    move_to(true);
+    gone().await;
+    watch.config.send_modify(|config| Arc::make_mut(config).removed.clear());
+    sleep(Duration::from_secs(1)).await;
+    watch.config.send_modify(|config| Arc::make_mut(config).cameras.push(camera("cam")));
+    let anew = watch.until("cam", |camera| !camera.recent.is_empty()).await;
+    assert_eq!(anew.recent.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn check_now_looks_at_once() {
     let script = Script::new(|_, _| Scene::Well(Duration::from_millis(10)));
     let mut cam = camera("cam");

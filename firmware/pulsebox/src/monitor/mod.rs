@@ -196,8 +196,14 @@ impl Monitor {
                 stop.cancel();
                 let _ = task.await; // at once: it waits for no camera
             }
-            self.means.board.change(|snapshot| drop(snapshot.cameras.remove(&id)), []);
+            let mut status = None;
+            self.means.board.change(|snapshot| status = snapshot.cameras.remove(&id), []);
+            // One that was removed and can be restored comes back with its last checks.
+            if let Some(status) = status.filter(|_| config.removed.iter().any(|camera| camera.id == id)) {
+                self.recent.insert(id, status.recent.to_vec());
+            }
         }
+        self.recent.retain(|id, _| config.cameras.iter().chain(&config.removed).any(|camera| camera.id == *id));
         // What was open of cameras that are no longer configured ends now.
         for (_, incident) in std::mem::take(&mut self.resumed) {
             if kept.contains(&&incident.camera) {
