@@ -363,18 +363,25 @@ async fn without_a_disk_the_checks_go_on_and_the_page_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_the_daemon_from_starting_is_said_with_what_to_do() {
+async fn where_the_pages_port_is_taken_the_cameras_are_watched_and_the_page_comes_when_it_is_free() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let home = Home::new(&format!("web: {{ listen: \"127.0.0.1:{port}\" }}\n"));
-    let started = Instant::now();
-    let (code, _, err) = output(home.command(), PATIENCE).await;
-    assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains(&port) && err.contains("choose another port"), "{err}");
-    assert!(started.elapsed() < Duration::from_secs(1), "it took {:?}", started.elapsed());
+    let cam = camera(Mood::Healthy).await;
+    let streams = config(&[stream("cam", &cam)]).replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let home = Home::new(&streams);
+    let mut daemon = Daemon::spawn(home.command());
+    let log = daemon.logged("cameras are watched without the page").await;
+    assert!(log.contains(&port) && log.contains("choose another port"), "{log}");
+    cam.until(|stats| stats.sessions_total > 0).await;
+    drop(taken);
+    daemon.page().await;
+    daemon.until_state("cam", "up").await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_the_daemon_from_starting_is_said_with_what_to_do() {
+    let home = Home::new("heartbeat_seconds: 5\n");
     std::fs::remove_file(home.path("pulsebox.yaml")).unwrap();
-    std::fs::remove_file(home.path(".pulsebox.yaml.last-good")).unwrap();
     let (code, _, err) = output(home.command(), PATIENCE).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("pulsebox.yaml") && err.contains("--config"), "{err}");

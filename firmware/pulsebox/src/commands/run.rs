@@ -1,7 +1,7 @@
 //! `pulsebox run`: wires the rooms together and keeps them until told to stop.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use pulsebox::web::{Access, Port, Web};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +34,8 @@ const STOP: Duration = Duration::from_millis(1800);
 const RESUME: Duration = Duration::from_secs(10);
 /// The count of bytes written is looked up this often.
 const COUNT_WRITES: Duration = Duration::from_secs(60);
+/// A port or certificate for the page that could not be had is tried again after this long.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
 /// Whether the clock was set is looked up this often.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 
@@ -75,8 +77,6 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
 
     let config = store.current();
-    let port = Port::open(&config.web, data).await?;
-    let page = page_at(port.local_addr().map_err(|e| e.to_string())?, port.scheme());
 
     let clock = Clock::system();
     let board = Board::default();
@@ -122,7 +122,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut rooms = JoinSet::new();
     let mut watching = tokio::spawn(monitor.run(store.watch(), stop.clone()));
     rooms.spawn(live.follow(store.watch(), stop.clone()));
-    rooms.spawn(web.serve_on(port, stop.clone()));
+    rooms.spawn(serve_page(web, store.clone(), data.to_owned(), stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));
     rooms.spawn(watch_box(board.clone(), data.to_owned(), clock.clone(), stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
@@ -134,7 +134,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
     rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
     service::ready();
-    log::info!("watching {} cameras; the page is at {page}", config.cameras.len());
+    log::info!("watching {} cameras", config.cameras.len());
 
     // A part that ends by itself has broken down. Half a Pulsebox is not to be trusted: systemd starts it anew.
     let broken = tokio::select! {
@@ -169,6 +169,31 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
 }
 
 /// Where a person finds the page.
+/// Serves the page. Cameras are watched without it too: where its port or certificate cannot be had, it says so and
+/// tries again, by the configuration of then.
+async fn serve_page(web: Web, store: Arc<Store>, data: PathBuf, stop: CancellationToken) {
+    let mut told = None;
+    let port = loop {
+        let problem = match Port::open(&store.current().web, &data).await {
+            Ok(port) => break port,
+            Err(problem) => problem,
+        };
+        if told.as_ref() != Some(&problem) {
+            let again = OPEN_AGAIN.as_secs();
+            log::error!("{problem}. The cameras are watched without the page, which is tried again every {again} s");
+            told = Some(problem);
+        }
+        if stop.run_until_cancelled(sleep(OPEN_AGAIN)).await.is_none() {
+            return;
+        }
+    };
+    match port.local_addr() {
+        Ok(address) => log::info!("the page is at {}", page_at(address, port.scheme())),
+        Err(e) => log::warn!("the page is served, and the system does not say where: {e}"),
+    }
+    web.serve_on(port, stop).await;
+}
+
 fn page_at(address: SocketAddr, scheme: &str) -> String {
     let port = address.port();
     if !address.ip().is_unspecified() {
