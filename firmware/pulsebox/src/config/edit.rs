@@ -575,6 +575,16 @@ leds: { green: 27 }
     }
 
     #[test]
+    fn a_masked_secret_is_kept_where_it_is_known_and_refused_where_it_is_not() {
+        let moved = set_stream_key(TEXT, "gate", "url", json!("rtsp://***:***@10.0.0.9/live")).unwrap();
+        assert!(moved.contains("u:p@10.0.0.9/live\"   # main"), "{moved}");
+        let refused = set_stream_key(TEXT, "yard", "url", json!("rtsp://***:***@10.0.0.9/")).unwrap_err();
+        assert!(refused.to_string().contains("masked"), "{refused}");
+        let text = "mqtt: { password: geheim }   # x\n";
+        assert_eq!(set_key(text, "mqtt.password", json!("***")).unwrap(), "mqtt: { password: \"geheim\" }   # x\n");
+    }
+
+    #[test]
     fn several_settings_change_together_or_not_at_all() {
         let change = |path: &str, value: Json| Change::new(path, value);
         let together = [

@@ -10,7 +10,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use utoipa::openapi::path::{HttpMethod, Operation};
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Content, ContentBuilder, Info, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, ResponseBuilder, SecurityRequirement,
@@ -211,7 +211,7 @@ impl PartialSchema for SettingsChanges {
                 }
                 let path =
                     if section.path.is_empty() { key.name.into() } else { format!("{}.{}", section.path, key.name) };
-                object = object.property(path, super::stream_settings::schema_of(key));
+                object = object.property(path, or_null(super::stream_settings::schema_of(key)));
             }
         }
         RefOr::T(object.into())
@@ -241,8 +241,26 @@ impl ToSchema for StreamChanges {}
 impl PartialSchema for StreamChanges {
     fn schema() -> RefOr<Schema> {
         let RefOr::T(Schema::Object(mut object)) = StreamSettings::schema() else { return StreamSettings::schema() };
-        object.required.clear();
         object.properties.remove("id");
-        RefOr::T(object.into())
+        RefOr::T(changes_of(object).into())
     }
+}
+
+/// An object whose keys are all free to be left out, or to be put back to their default.
+fn changes_of(mut object: Object) -> Object {
+    object.required.clear();
+    for (_, key) in object.properties.iter_mut() {
+        *key = or_null(std::mem::take(key));
+    }
+    object
+}
+
+/// The same, or `null`; so its keys, where it has some.
+fn or_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let schema = match schema {
+        RefOr::T(Schema::Object(object)) => RefOr::T(changes_of(object).into()),
+        other => other,
+    };
+    let null = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null));
+    RefOr::T(OneOfBuilder::new().item(schema).item(null).into())
 }
