@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,13 @@ pub(super) struct Session {
     /// Cancelled when it ends: open streams end with it.
     #[serde(skip)]
     pub ended: CancellationToken,
+}
+
+impl Session {
+    /// Whether its end is to be moved on. Once a day at most: each time is a write to the card.
+    pub fn is_due(&self, now: Timestamp, lifetime: SignedDuration) -> bool {
+        now.duration_since(self.renewed) > (lifetime / 10).min(SignedDuration::from_hours(24))
+    }
 }
 
 /// A program's key.

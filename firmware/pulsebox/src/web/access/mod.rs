@@ -40,7 +40,7 @@ use crate::config::on_disk::Stamp;
 pub use kept::{Forgotten, forget_password};
 pub(super) use policy::{Need, need};
 pub use refusal::Refusal;
-pub(super) use routes::{COOKIE, routes, set_cookie};
+pub(super) use routes::{COOKIE, cookie_name, routes, set_cookie};
 
 /// Sessions kept; the one unused for longest makes room.
 const SESSIONS: usize = 100;
@@ -81,6 +81,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Lets pass who may do what needs `scope`: for calls that need more than their method and path say.
+    ///
+    /// # Errors
+    /// The token may only read.
+    pub(super) fn must_have(&self, scope: Scope) -> Result<(), Refusal> {
+        if self.scope.covers(scope) { Ok(()) } else { Err(Refusal::ReadOnly) }
+    }
+
     /// Whether a browser's cookie says who it is: such a call must come from our own page.
     pub fn is_browser(&self) -> bool {
         self.session.is_some()
@@ -285,19 +293,23 @@ impl Access {
         if state.damaged.is_some() || found.expires <= now {
             return None;
         }
-        // Once a day at most: each time is a write to the card.
-        let due = now.duration_since(found.renewed) > (lifetime / 10).min(SignedDuration::from_hours(24));
-        Some((Caller { scope: Scope::Admin, ended: found.ended.clone(), session: Some(found.id) }, due))
+        let caller = Caller { scope: Scope::Admin, ended: found.ended.clone(), session: Some(found.id) };
+        Some((caller, found.is_due(now, lifetime)))
     }
 
-    /// Moves a session's end on.
-    pub(super) async fn renew(&self, caller: &Caller, lifetime: SignedDuration) {
-        let Some(id) = caller.session else { return };
-        let now = self.0.clock.now();
-        if let Some(session) = self.state().kept.sessions.iter_mut().find(|session| session.id.is(&id)) {
+    /// Moves a session's end on; whether it did: of the calls that a page makes at once, one does.
+    pub(super) async fn renew(&self, caller: &Caller, lifetime: SignedDuration) -> bool {
+        let (Some(id), now) = (caller.session, self.0.clock.now()) else { return false };
+        {
+            let mut state = self.state();
+            let Some(session) = state.kept.sessions.iter_mut().find(|session| session.id.is(&id)) else { return false };
+            if !session.is_due(now, lifetime) {
+                return false;
+            }
             (session.renewed, session.expires) = (now, later(now, lifetime));
         }
         self.save().await;
+        true
     }
 
     /// Ends the caller's session.
