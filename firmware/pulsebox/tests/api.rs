@@ -95,12 +95,15 @@ impl Server {
     }
 
     async fn send(&self, call: &str, headers: &str, body: &str) -> Answer {
+        self.send_as(&self.admin, call, headers, body).await
+    }
+
+    async fn send_as(&self, token: &str, call: &str, headers: &str, body: &str) -> Answer {
         let asked = async {
             let mut stream = TcpStream::connect(self.address).await.unwrap();
             let head = format!(
-                "{call} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+                "{call} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
                  Content-Length: {}\r\n{headers}\r\n",
-                self.admin,
                 body.len()
             );
             stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
@@ -423,4 +426,40 @@ async fn pictures_are_counted_and_forgotten() {
     timeout(Duration::from_secs(5), async { while server.call("GET /api/thumbnails").await.json()["count"] != 0 {} })
         .await
         .expect("forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_read_sees_pictures_and_orders_no_check() {
+    let (cam, server) = (camera().await, Server::start("heartbeat_seconds: 3600\n").await);
+    server.json("POST /api/streams", json!({ "name": "A", "url": cam.url() })).await;
+    assert_eq!(server.call("POST /api/streams/a/check").await.status, 200);
+    let checked = server.call("GET /api/streams/a").await.json()["checked_at"].clone();
+    for refresh in ["refresh=true", "v=1&refresh=true"] {
+        let call = format!("GET /api/streams/a/thumbnail?{refresh}");
+        let refused = server.send_as(&server.reader, &call, "", "").await;
+        assert!(refused.status == 403 && refused.body.contains("may only read"), "{}", refused.body);
+    }
+    let kept = server.send_as(&server.reader, "GET /api/streams/a/thumbnail?refresh=false", "", "").await;
+    assert_eq!((kept.status, kept.header("content-type")), (200, Some("image/jpeg")));
+    assert_eq!(server.call("GET /api/streams/a").await.json()["checked_at"], checked);
+    assert_eq!(server.call("GET /api/thumbnails").await.json()["refreshes"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_whose_pause_is_over_is_changed_at_once_and_keeps_its_last_checks() {
+    let cam = camera().await;
+    let yaml = format!(
+        "heartbeat_seconds: 3600\nstreams: [{{ name: A, url: \"{}\", paused_until: \"2020-01-01T00:00:00Z\" }}]\n",
+        cam.url()
+    );
+    let server = Server::start(&yaml).await;
+    timeout(PATIENCE, async { while server.call("POST /api/streams/a/check").await.status != 200 {} }).await.unwrap();
+    let renamed = server.json("PATCH /api/streams/a", json!({ "name": "B" })).await.json();
+    assert_eq!((&renamed["name"], &renamed["state"]), (&json!("B"), &json!("up")), "{renamed}");
+    assert!(renamed["paused_until"].is_null() && !renamed["recent"].as_array().unwrap().is_empty(), "{renamed}");
+    // What `paused` says outlasts what `paused_until` says.
+    let both = json!({ "paused": true, "paused_until": "2126-11-23T08:00:00Z" });
+    let paused = server.json("PATCH /api/streams/a", both).await.json();
+    assert_eq!((&paused["state"], &paused["paused_until"]), (&json!("paused"), &Value::Null), "{paused}");
+    assert!(!paused["recent"].as_array().unwrap().is_empty(), "{paused}");
 }

@@ -14,6 +14,7 @@ use pulsebox::camera::sessions::Limits;
 use pulsebox::live::Live;
 use serde_json::{Value, json};
 use simcam::{Camera, Mood, Options};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -46,12 +47,16 @@ impl Server {
     }
 
     async fn open(&self, path: &str, buffer: Option<u32>) -> Result<Socket, tungstenite::Error> {
+        self.open_as(&self.token, path, buffer).await
+    }
+
+    async fn open_as(&self, token: &str, path: &str, buffer: Option<u32>) -> Result<Socket, tungstenite::Error> {
         let socket = TcpSocket::new_v4().unwrap();
         if let Some(buffer) = buffer {
             socket.set_recv_buffer_size(buffer).unwrap();
         }
         let mut request = format!("ws://localhost{path}").into_client_request().unwrap();
-        let token = format!("Bearer {}", self.token).parse().unwrap();
+        let token = format!("Bearer {token}").parse().unwrap();
         request.headers_mut().insert("Authorization", token);
         let stream = socket.connect(self.address).await.map_err(tungstenite::Error::Io)?;
         let (socket, _) = timeout(PATIENCE, client_async(request, stream)).await.unwrap()?;
@@ -60,6 +65,23 @@ impl Server {
 
     async fn watch(&self) -> Socket {
         self.open("/api/streams/cam/live", None).await.unwrap()
+    }
+
+    /// A call of the API; its answer's body.
+    async fn call(&self, call: &str, body: &str) -> String {
+        let head = format!(
+            "{call} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.token,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an answer in time").unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 2"), "{answer}");
+        body.to_owned()
     }
 }
 
@@ -244,6 +266,21 @@ async fn a_change_of_codec_or_size_brings_a_new_beginning() {
     let playing = socket.status().await;
     assert_eq!((&playing["codec"], &playing["mime"]), (&json!("mjpeg"), &json!("image/jpeg")));
     assert!(socket.media().await.starts_with(&[0xff, 0xd8]));
+}
+
+#[tokio::test]
+async fn a_view_ends_with_the_token_that_opened_it_and_lets_the_camera_go() {
+    let camera = camera(|_| {}).await;
+    let server = Server::of(&camera).await;
+    let made = server.call("POST /api/tokens", "{\"name\":\"frame\",\"scope\":\"read\"}").await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let token = made["token"].as_str().unwrap();
+    let mut socket = server.open_as(token, "/api/streams/cam/live", None).await.unwrap();
+    socket.play().await;
+    server.call(&format!("DELETE /api/tokens/{}", made["id"].as_str().unwrap()), "").await;
+    let ends = async { while socket.hear().await.is_some() {} };
+    timeout(Duration::from_secs(5), ends).await.expect("the view outlives its token");
+    timeout(PATIENCE, camera.until(|stats| stats.teardowns == 1)).await.unwrap();
 }
 
 #[tokio::test]

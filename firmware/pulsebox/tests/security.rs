@@ -7,10 +7,17 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 
 use common::daemon::{Daemon, Home, PATIENCE, output};
+use common::page::Page;
+use pulsebox::camera::Sessions;
+use pulsebox::camera::sessions::Limits;
+use pulsebox::live::Live;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 const PASSWORD: &str = "correct horse battery";
 const QUIET: &str = "web: { listen: \"127.0.0.1:0\", cors_origins: [\"https://dash.example.org\"] }\n";
@@ -42,26 +49,27 @@ impl Answer {
 
 /// One call on a connection of its own. `headers`: whole lines, `\n` between them.
 async fn call(to: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
-    let asked = async {
-        let mut stream = TcpStream::connect(to).await.unwrap();
-        let host = if headers.contains("Host:") { "" } else { "Host: localhost\n" };
-        let length = if headers.contains("Transfer-Encoding") {
-            String::new()
-        } else {
-            format!("Content-Length: {}\n", body.len())
-        };
-        let mut head = format!("{method} {path} HTTP/1.1\n{host}Connection: close\n{length}{headers}");
-        head.truncate(head.trim_end().len());
-        let request = format!("{}\r\n\r\n{body}", head.replace('\n', "\r\n"));
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).await.unwrap();
-        let all = String::from_utf8_lossy(&all).into_owned();
-        let (head, body) = all.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {all:?}"));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
-    };
+    let asked = async { exchange(TcpStream::connect(to).await.unwrap(), method, path, headers, body).await };
     timeout(PATIENCE, asked).await.expect("an answer in time")
+}
+
+async fn exchange<S>(mut stream: S, method: &str, path: &str, headers: &str, body: &str) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let host = if headers.contains("Host:") { "" } else { "Host: localhost\n" };
+    let length =
+        if headers.contains("Transfer-Encoding") { String::new() } else { format!("Content-Length: {}\n", body.len()) };
+    let mut head = format!("{method} {path} HTTP/1.1\n{host}Connection: close\n{length}{headers}");
+    head.truncate(head.trim_end().len());
+    let request = format!("{}\r\n\r\n{body}", head.replace('\n', "\r\n"));
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).await.unwrap();
+    let all = String::from_utf8_lossy(&all).into_owned();
+    let (head, body) = all.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {all:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 async fn send_json(to: SocketAddr, method: &str, path: &str, headers: &str, body: &Value) -> Answer {
@@ -335,6 +343,81 @@ async fn a_damaged_file_opens_nothing_and_the_command_mends_it_while_the_daemon_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_running_box_whose_file_is_lost_stays_claimed_and_keeps_it_anew() {
+    let home = Home::new(QUIET);
+    let (daemon, cookie) = claimed(&home).await;
+    let (to, file) = (daemon.address, home.path("data/access.json"));
+    let stays_shut = async |after: &str| {
+        assert_eq!(call(to, "GET", "/api/session", "", "").await.json()["claimed"], true, "{after}");
+        let stranger = json!({ "password": "whoever comes first" });
+        assert_eq!(send_json(to, "POST", "/api/claim", "", &stranger).await.status, 409, "{after}");
+        assert_eq!(call(to, "GET", "/api/status", &cookie, "").await.status, 200, "{after}");
+    };
+    let again = async |after: &str, is_seen: &dyn Fn(&str) -> bool| {
+        let seen = async {
+            while !is_seen(&call(to, "GET", "/api/health", "", "").await.body) {
+                stays_shut(after).await;
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("nothing happens after {after}"));
+        stays_shut(after).await;
+    };
+    std::fs::remove_file(&file).unwrap();
+    again("the file is removed", &|_| file.exists()).await;
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // A partition that is gone takes the folder along; nothing can be written, and that is said.
+    std::fs::rename(home.path("data"), home.path("away")).unwrap();
+    std::fs::write(home.path("data"), "in the way of a new one").unwrap();
+    again("the folder is gone", &|health| health.contains("access.json cannot be written")).await;
+    std::fs::remove_file(home.path("data")).unwrap();
+    std::fs::remove_file(home.path("away/access.json")).unwrap();
+    std::fs::rename(home.path("away"), home.path("data")).unwrap();
+    again("the folder is back, empty", &|health| file.exists() && !health.contains("access.json")).await;
+
+    let mut forget = tokio::process::Command::new(env!("CARGO_BIN_EXE_pulsebox"));
+    forget.arg("password").arg("--data").arg(home.path("data"));
+    assert_eq!(output(forget, PATIENCE).await.0, Some(0));
+    let opens = async {
+        while call(to, "GET", "/api/session", "", "").await.json()["claimed"] == true {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, opens).await.expect("the command still opens it");
+}
+
+/// On one thread: whoever blocks it blocks everybody.
+#[tokio::test]
+async fn a_backup_that_waits_for_a_slow_card_holds_nobody_else_up() {
+    let sessions = Sessions::new(TaskTracker::new(), Limits::default());
+    let page = Page::start("", sessions.clone(), Live::new(sessions)).await;
+    let (to, password) = (page.address, json!({ "password": PASSWORD }));
+    assert_eq!(send_json(to, "POST", "/api/claim", "", &password).await.status, 204);
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (end, ends) = std::sync::mpsc::channel();
+    let store = page.store.clone();
+    let write = tokio::spawn(async move {
+        let slow = move |text: &str| {
+            let _ = begun.send(());
+            let _ = ends.recv_timeout(PATIENCE / 2);
+            Ok(text.to_owned())
+        };
+        store.change(slow).await
+    });
+    has_begun.await.unwrap();
+    let (bearer, asked) = (format!("Authorization: Bearer {}", page.token), password.clone());
+    let backup = tokio::spawn(async move { send_json(to, "POST", "/api/backup", &bearer, &asked).await });
+    // Passwords are checked one after the other: once the second is, the backup's is, and it waits for the file.
+    for _ in 0..2 {
+        assert_eq!(send_json(to, "POST", "/api/session", "", &password).await.status, 204);
+    }
+    end.send(()).expect("a sign-in waited for the card");
+    write.await.unwrap().unwrap();
+    assert_eq!(backup.await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_hides_its_secrets_and_another_box_takes_it_with_its_password() {
     let home = Home::new(&format!(
         "{QUIET}streams: [{{ name: Gate, url: \"rtsp://u:geheim@127.0.0.1:9/\", paused: true }}]\n"
@@ -370,18 +453,79 @@ async fn a_backup_hides_its_secrets_and_another_box_takes_it_with_its_password()
     assert!(std::fs::read_to_string(other_home.path("pulsebox.yaml")).unwrap().contains("u:geheim@"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_encrypted_port_sends_readers_on_and_a_certificate_that_cannot_be_used_is_named() {
-    let home = Home::new("web: { listen: \"127.0.0.1:0\", tls: { self_made: true } }\n");
+const ENCRYPTED: &str = "web: { listen: \"127.0.0.1:0\", tls: { self_made: true } }\n";
+
+/// A daemon with an encrypted port, and where that is.
+async fn encrypted(home: &Home) -> (tokio::process::Child, SocketAddr) {
     let mut daemon = home.command();
     let mut child = daemon.stderr(std::process::Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stderr.take().unwrap()));
-    let to: SocketAddr = loop {
+    let to = loop {
         let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().expect("the daemon runs");
         if let Some((_, rest)) = line.split_once("the page is at https://") {
             break rest.split('/').next().unwrap().parse().unwrap();
         }
     };
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, to)
+}
+
+/// One call over TLS, by a client that trusts nothing but the certificate that this box has made for itself.
+async fn call_encrypted(home: &Home, to: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let asked = async {
+        let mut trusted = rustls::RootCertStore::empty();
+        let made = CertificateDer::from_pem_file(home.path("data/tls/certificate.pem")).unwrap();
+        trusted.add(made).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(trusted)
+            .with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(client));
+        let stream = TcpStream::connect(to).await.unwrap();
+        let stream = connector.connect("localhost".try_into().unwrap(), stream).await.expect("a TLS handshake");
+        exchange(stream, method, path, headers, body).await
+    };
+    timeout(PATIENCE, asked).await.expect("an answer in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_session_is_a_cookie_that_never_leaves_tls_and_no_other_can_stand_in_its_way() {
+    let home = Home::new(ENCRYPTED);
+    let (_child, to) = encrypted(&home).await;
+    let password = json!({ "password": PASSWORD }).to_string();
+    let own = "Content-Type: application/json\nOrigin: https://localhost";
+    let claim = call_encrypted(&home, to, "POST", "/api/claim", own, &password).await;
+    assert_eq!(claim.status, 204, "{claim:?}");
+    let cookie = claim.header("set-cookie").unwrap();
+    for word in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/;"] {
+        assert!(cookie.contains(word), "{cookie}");
+    }
+    // A browser that holds a Secure cookie refuses one of the same name over http: after `web: tls:` is taken out
+    // again nobody could sign in. And only TLS itself can set a `__Host-` cookie.
+    let value = claim.cookie();
+    let value = value.strip_prefix("__Host-pulsebox_session=").unwrap_or_else(|| panic!("{cookie}"));
+    let status = async |name: &str| {
+        let cookie = format!("Cookie: {name}={value}");
+        call_encrypted(&home, to, "GET", "/api/status", &cookie, "").await.status
+    };
+    assert_eq!((status("__Host-pulsebox_session").await, status("pulsebox_session").await), (200, 401));
+    let signed_in = format!("Cookie: __Host-pulsebox_session={value}");
+    let plain = format!("{signed_in}\nOrigin: http://localhost");
+    let refused = call_encrypted(&home, to, "DELETE", "/api/session", &plain, "").await;
+    assert_eq!(refused.status, 403, "a page that came unencrypted is not ours");
+    let out = format!("{signed_in}\nOrigin: https://localhost");
+    let out = call_encrypted(&home, to, "DELETE", "/api/session", &out, "").await;
+    let taken = out.header("set-cookie").unwrap();
+    assert!(taken.starts_with("__Host-pulsebox_session=;") && taken.contains("Max-Age=0"), "{taken}");
+    assert_eq!(status("__Host-pulsebox_session").await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_port_sends_readers_on_and_a_certificate_that_cannot_be_used_is_named() {
+    let home = Home::new(ENCRYPTED);
+    let (mut child, to) = encrypted(&home).await;
     let plain = call(to, "GET", "/x?y=1", "", "").await;
     assert_eq!((plain.status, plain.header("location")), (307, Some("https://localhost/x?y=1")));
     assert_eq!(call(to, "GET", "/", "Host: evil.example", "").await.status, 421, "no open redirect");

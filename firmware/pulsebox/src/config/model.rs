@@ -89,6 +89,11 @@ impl CameraConfig {
         self.paused || self.paused_until.is_some_and(|until| now < until)
     }
 
+    /// When a pause ends by itself; none where it is over, or has no end, or there is none.
+    pub fn pause_ends(&self, now: Timestamp) -> Option<Timestamp> {
+        self.paused_until.filter(|until| !self.paused && now < *until)
+    }
+
     /// What the camera room needs to open it.
     pub fn target(&self) -> Target {
         self.at(&self.url)

@@ -212,8 +212,11 @@ impl Store {
     }
 
     /// The text of the configuration in force, secrets and all: for a backup that is sealed, and for nothing else.
-    pub(crate) fn text_with_secrets(&self) -> String {
-        self.0.seen().good.clone()
+    ///
+    /// # Errors
+    /// The program is ending.
+    pub(crate) async fn text_with_secrets(&self) -> Result<String, WriteError> {
+        self.blocking(|inner| Ok(inner.seen().good.clone())).await
     }
 
     /// Checks a text and puts it in the place of the file's and in force. Secrets that come back as `***`

@@ -366,7 +366,7 @@ impl CameraTask {
             incident: self.standing.incident.clone(),
             thumbnail: self.thumbnail.clone(),
             failures: self.standing.failures,
-            paused_until: self.camera.paused_until.filter(|until| !self.camera.paused && now < *until),
+            paused_until: self.camera.pause_ends(now),
             next_check,
         }
     }

@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
 use super::Shared;
-use super::access::{COOKIE, Caller, Need, need, set_cookie};
+use super::access::{Caller, Need, cookie_name, need, set_cookie};
 use super::cors;
 use super::error::ApiError;
 use super::server::Peer;
@@ -92,7 +92,7 @@ async fn pass(
     if cors::is_preflight(&request) {
         return cors::preflight(elsewhere.is_some());
     }
-    let found = caller(shared, request.headers());
+    let found = caller(shared, request.headers(), peer);
     let caller = may(&request, peer, found.as_ref().map(|found| &found.caller))?.cloned();
     let request = {
         if let Some(caller) = &caller {
@@ -122,24 +122,24 @@ struct Found {
 }
 
 /// A token outranks a cookie: who sends one means it.
-fn caller(shared: &Shared, headers: &HeaderMap) -> Option<Found> {
+fn caller(shared: &Shared, headers: &HeaderMap, peer: Peer) -> Option<Found> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         let caller = scheme.eq_ignore_ascii_case("Bearer").then(|| shared.access.token(token.trim()))??;
         return Some(Found { caller, cookie: None, is_due: false });
     }
     let lifetime = shared.session_lifetime();
-    cookies(headers).take(COOKIES_TRIED).find_map(|cookie| {
+    cookies(headers, cookie_name(peer)).take(COOKIES_TRIED).find_map(|cookie| {
         let (caller, is_due) = shared.access.session(cookie, lifetime)?;
         Some(Found { caller, cookie: Some(cookie.to_owned()), is_due })
     })
 }
 
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+fn cookies<'a>(headers: &'a HeaderMap, ours: &'static str) -> impl Iterator<Item = &'a str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|value| value.split(';')).filter_map(|pair| {
+    all.flat_map(|value| value.split(';')).filter_map(move |pair| {
         let (name, value) = pair.trim().split_once('=')?;
-        (name == COOKIE).then_some(value)
+        (name == ours).then_some(value)
     })
 }
 
@@ -158,12 +158,10 @@ fn may<'a>(request: &Request, peer: Peer, caller: Option<&'a Caller>) -> Result<
             "this call needs sign-in",
             "Sign in on the page, or send `Authorization: Bearer <token>`.",
         )),
-        (Need::Scope(scope), Some(caller)) if caller.scope.covers(scope) => Ok(Some(caller)),
-        (Need::Scope(_), Some(_)) => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "this token may only read",
-            "Make a token with the scope `admin` on the page, under Settings.",
-        )),
+        (Need::Scope(scope), Some(caller)) => {
+            caller.must_have(scope)?;
+            Ok(Some(caller))
+        }
     }
 }
 
@@ -236,8 +234,9 @@ async fn move_on(shared: &Shared, found: &Found, peer: Peer, response: &mut Resp
     if found.caller.ended.is_cancelled() || response.headers().contains_key(header::SET_COOKIE) {
         return;
     }
-    shared.access.renew(&found.caller, lifetime).await;
-    if let Ok(value) = set_cookie(cookie, lifetime.as_secs(), peer) {
+    if shared.access.renew(&found.caller, lifetime).await
+        && let Ok(value) = set_cookie(cookie, lifetime.as_secs(), peer)
+    {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
 }

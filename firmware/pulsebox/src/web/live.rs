@@ -1,14 +1,14 @@
 //! Live views: the WebSocket of fragmented MP4.
 //!
 //! One socket shows one camera, one stream at a time, on command. Whoever takes no bytes for 10 s, or does not
-//! answer pings, is cut.
+//! answer pings, is cut; so is who signs out, or whose token is removed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures::stream::{SplitSink, SplitStream};
@@ -20,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Shared;
+use super::access::Caller;
 use super::error::ApiError;
 use super::params::{Id, Params};
 use crate::camera::sessions::Ending;
@@ -64,6 +65,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Shared>> {
 )]
 async fn live(
     State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
     Id(id): Id,
     RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -81,7 +83,7 @@ async fn live(
     let place = place.map_err(|_| ApiError::busy("too many sockets are open", "Close some pages.", 10))?;
     let upgrade = upgrade.max_message_size(COMMAND_MAX).max_frame_size(COMMAND_MAX);
     Ok(upgrade.on_upgrade(async move |socket| {
-        converse(socket, shared, id).await;
+        converse(socket, shared, caller, id).await;
         drop(place);
     }))
 }
@@ -161,7 +163,7 @@ impl Why {
 /// The peer is gone, or takes nothing.
 struct Gone;
 
-async fn converse(socket: WebSocket, shared: Arc<Shared>, camera: String) {
+async fn converse(socket: WebSocket, shared: Arc<Shared>, caller: Caller, camera: String) {
     let (to, from) = socket.split();
     let (commands, heard) = mpsc::channel(COMMANDS);
     let stop = shared.stop.clone();
@@ -170,6 +172,7 @@ async fn converse(socket: WebSocket, shared: Arc<Shared>, camera: String) {
         () = listen(from, commands) => {}
         Err(Gone) = show.run(heard) => {}
         () = stop.cancelled() => {}
+        () = caller.ended.cancelled() => {}
     }
     show.watching = None;
     let _ = timeout(Duration::from_millis(200), show.to.send(Message::Close(None))).await;

@@ -19,6 +19,7 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::access::COOKIE;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::StreamSettings;
@@ -99,7 +100,7 @@ fn finish(api: &mut OpenApi) {
     let mut inner = Vec::new();
     ErrorBody::schemas(&mut inner);
     components.schemas.extend(inner);
-    let cookie = ApiKey::Cookie(ApiKeyValue::new("pulsebox_session"));
+    let cookie = ApiKey::Cookie(ApiKeyValue::with_description(COOKIE, "Over TLS: `__Host-pulsebox_session`."));
     components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.add_security_scheme("token", SecurityScheme::Http(bearer));

@@ -185,10 +185,7 @@ impl Talk {
             }
             _ => {}
         }
-        if !self.caller.scope.covers(Scope::Admin) {
-            let what = "this token may only read";
-            return Err(ApiError::new(StatusCode::FORBIDDEN, what, "Use a token with the scope `admin`."));
-        }
+        self.caller.must_have(Scope::Admin)?;
         if let Wish::Identify = command.cmd {
             let error = ApiError::conflict("this version has no LED to show itself with", "Look for its address.");
             return Err(error);

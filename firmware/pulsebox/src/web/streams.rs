@@ -343,7 +343,7 @@ fn shows(status: &CameraStatus, camera: &CameraConfig, url: &str, now: Timestamp
     status.name == camera.name
         && status.url == url
         && status.heartbeat_seconds == camera.heartbeat.as_secs()
-        && status.paused_until == camera.paused_until
+        && status.paused_until == camera.pause_ends(now)
         && camera.is_paused(now) == (status.state == CameraState::Paused)
 }
 
@@ -361,6 +361,6 @@ fn will_be(camera: &CameraConfig, url: String, now: Timestamp) -> CameraStatus {
         thumbnail: None,
         failures: 0,
         next_check: None,
-        paused_until: camera.paused_until,
+        paused_until: camera.pause_ends(now),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::access::{Caller, Scope};
 use super::error::{ApiError, ErrorBody};
 use super::params::{Id, Params};
 use super::streams::fresh;
@@ -29,8 +30,8 @@ const TTL_SECONDS: u64 = 60;
 
 const PICTURE_AT: HeaderName = HeaderName::from_static("x-picture-at");
 
-/// A camera's last good picture, or 304. `refresh=true` has the camera checked first. `v` is ignored: a page
-/// adds it so that a new picture has a new address.
+/// A camera's last good picture, or 304. `refresh=true` has the camera checked first and needs the scope
+/// `admin`. `v` is ignored: a page adds it so that a new picture has a new address.
 #[utoipa::path(
     get, path = "/api/streams/{id}/thumbnail", tag = "pictures",
     params(
@@ -43,6 +44,7 @@ const PICTURE_AT: HeaderName = HeaderName::from_static("x-picture-at");
         (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/jpeg",
             headers(("ETag" = String), ("Age" = u64, description = "Seconds"), ("X-Picture-At" = String))),
         (status = 304, description = "It is the one at hand"),
+        (status = 403, description = "This token may not have it checked first", body = ErrorBody),
         (status = 404, description = "No such camera, or no picture yet", body = ErrorBody),
         (status = 409, description = "The camera is paused and cannot be checked first", body = ErrorBody),
         (status = 503, description = "The monitor has too much to do", body = ErrorBody),
@@ -50,11 +52,16 @@ const PICTURE_AT: HeaderName = HeaderName::from_static("x-picture-at");
 )]
 pub(super) async fn thumbnail(
     State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
     Id(id): Id,
     RawQuery(query): RawQuery,
     request: HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
     let refresh = Params::read(query.as_deref(), &["v", "refresh"])?.flag("refresh")?.unwrap_or(false);
+    if refresh {
+        // A check is a check, however it is ordered: a camera can lock an account that is tried too often.
+        caller.must_have(Scope::Admin)?;
+    }
     // First, so that the check makes one.
     shared.board.look_at();
     let camera = if refresh {

@@ -37,7 +37,7 @@ async fn backup(
 ) -> Result<Response, ApiError> {
     shared.access.check_password(&password, peer.address.ip()).await?;
     let made = shared.clock.now();
-    let text = shared.config.text_with_secrets();
+    let text = shared.config.text_with_secrets().await?;
     let backup = Backup::seal(text, &password, made, &shared.access.0.hasher).await?;
     let day = made.to_zoned(shared.config.current().timezone.clone()).date();
     let name = format!("attachment; filename=\"pulsebox-backup-{day}.json\"");

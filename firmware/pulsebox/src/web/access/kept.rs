@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,13 @@ pub(super) struct Session {
     pub ended: CancellationToken,
 }
 
+impl Session {
+    /// Whether its end is to be moved on. Once a day at most: each time is a write to the card.
+    pub fn is_due(&self, now: Timestamp, lifetime: SignedDuration) -> bool {
+        now.duration_since(self.renewed) > (lifetime / 10).min(SignedDuration::from_hours(24))
+    }
+}
+
 /// A program's key.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,19 +85,19 @@ impl fmt::Debug for Kept {
     }
 }
 
-/// Reads the file; one that is not there is a box that nobody has claimed. Blocks.
+/// Reads the file; none where it is not there. Blocks.
 ///
 /// # Errors
 /// Why it cannot be read: never a box without a password for that.
-pub(super) fn read(path: &Path) -> Result<Kept, String> {
+pub(super) fn read(path: &Path) -> Result<Option<Kept>, String> {
     let fault = |why: &dyn fmt::Display| format!("{} is damaged ({why})", path.display());
     let text = match read_text(path) {
         Ok(text) => text,
-        // Under a file, or in a folder that is not there, nothing was ever kept.
+        // Under a file, or in a folder that is not there, nothing is kept.
         Err(ReadError::Unreadable { source, .. })
             if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
         {
-            return Ok(Kept::default());
+            return Ok(None);
         }
         Err(ReadError::Unreadable { source, .. }) => {
             return Err(format!("{} cannot be read ({source})", path.display()));
@@ -107,7 +114,7 @@ pub(super) fn read(path: &Path) -> Result<Kept, String> {
     if kept.password.as_deref().is_some_and(|hash| !password::is_hash(hash)) {
         return Err(fault(&"the password's hash is no hash"));
     }
-    Ok(kept)
+    Ok(Some(kept))
 }
 
 /// Replaces the file. Blocks.
@@ -124,8 +131,8 @@ pub(super) fn write(path: &Path, kept: &Kept) -> io::Result<()> {
 pub fn forget_password(data: &Path) -> io::Result<Forgotten> {
     let path = data.join(FILE);
     match read(&path) {
-        Ok(kept) if kept.password.is_none() => Ok(Forgotten::Nothing),
-        Ok(kept) => {
+        Ok(None | Some(Kept { password: None, .. })) => Ok(Forgotten::Nothing),
+        Ok(Some(kept)) => {
             let (sessions, owner) = (kept.sessions.len(), std::fs::metadata(&path)?);
             write(&path, &Kept { password: None, sessions: Vec::new(), ..kept })?;
             // Run with sudo, this must not take the file away from the daemon's user.

@@ -3,7 +3,8 @@
 //! One password for the people of a house, set by whoever opens the page first; a cookie for each browser that
 //! gave it; a token for each program. Kept in `access.json` in the data folder, hashed. Without a folder that can
 //! be written to all works from memory, and [`Access::fault`] says that a restart forgets it. A damaged file
-//! opens nothing: nobody can sign in until `pulsebox password` was run.
+//! opens nothing: nobody can sign in until `pulsebox password` was run. A file that goes missing while the box
+//! runs opens nothing either: it is written anew from memory.
 //!
 //! What it cannot do: tell one person from another; prove who sets the first password; keep a secret that
 //! crosses the network unencrypted (see `web: tls:`).
@@ -39,7 +40,7 @@ use crate::config::on_disk::Stamp;
 pub use kept::{Forgotten, forget_password};
 pub(super) use policy::{Need, need};
 pub use refusal::Refusal;
-pub(super) use routes::{COOKIE, routes, set_cookie};
+pub(super) use routes::{COOKIE, cookie_name, routes, set_cookie};
 
 /// Sessions kept; the one unused for longest makes room.
 const SESSIONS: usize = 100;
@@ -80,6 +81,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Lets pass who may do what needs `scope`: for calls that need more than their method and path say.
+    ///
+    /// # Errors
+    /// The token may only read.
+    pub(super) fn must_have(&self, scope: Scope) -> Result<(), Refusal> {
+        if self.scope.covers(scope) { Ok(()) } else { Err(Refusal::ReadOnly) }
+    }
+
     /// Whether a browser's cookie says who it is: such a call must come from our own page.
     pub fn is_browser(&self) -> bool {
         self.session.is_some()
@@ -284,19 +293,23 @@ impl Access {
         if state.damaged.is_some() || found.expires <= now {
             return None;
         }
-        // Once a day at most: each time is a write to the card.
-        let due = now.duration_since(found.renewed) > (lifetime / 10).min(SignedDuration::from_hours(24));
-        Some((Caller { scope: Scope::Admin, ended: found.ended.clone(), session: Some(found.id) }, due))
+        let caller = Caller { scope: Scope::Admin, ended: found.ended.clone(), session: Some(found.id) };
+        Some((caller, found.is_due(now, lifetime)))
     }
 
-    /// Moves a session's end on.
-    pub(super) async fn renew(&self, caller: &Caller, lifetime: SignedDuration) {
-        let Some(id) = caller.session else { return };
-        let now = self.0.clock.now();
-        if let Some(session) = self.state().kept.sessions.iter_mut().find(|session| session.id.is(&id)) {
+    /// Moves a session's end on; whether it did: of the calls that a page makes at once, one does.
+    pub(super) async fn renew(&self, caller: &Caller, lifetime: SignedDuration) -> bool {
+        let (Some(id), now) = (caller.session, self.0.clock.now()) else { return false };
+        {
+            let mut state = self.state();
+            let Some(session) = state.kept.sessions.iter_mut().find(|session| session.id.is(&id)) else { return false };
+            if !session.is_due(now, lifetime) {
+                return false;
+            }
             (session.renewed, session.expires) = (now, later(now, lifetime));
         }
         self.save().await;
+        true
     }
 
     /// Ends the caller's session.
@@ -400,7 +413,7 @@ impl Access {
         Ok(())
     }
 
-    /// Picks up within 2 s what `pulsebox password` did to the file, until `stop`.
+    /// Picks up within 2 s what `pulsebox password` did to the file, and writes a lost one anew, until `stop`.
     pub(super) async fn follow(self, stop: CancellationToken) {
         let Some(path) = self.0.path.clone() else { return };
         let mut looks = interval(LOOK);
@@ -409,7 +422,9 @@ impl Access {
             let (inner, path) = (self.0.clone(), path.clone());
             let looked = tokio::task::spawn_blocking(move || {
                 let mut stamp = locked(&inner.disk);
-                if Stamp::of(&path) != *stamp {
+                // One that could not be written anew is tried again until it can.
+                let is_lost = stamp.is_none() && locked(&inner.state).unwritten.is_some();
+                if is_lost || Stamp::of(&path) != *stamp {
                     inner.read(&path, &mut stamp);
                 }
             });
@@ -431,11 +446,19 @@ impl Access {
 }
 
 impl Inner {
-    /// Takes what the file holds.
+    /// Takes what the file holds. One that has gone is written anew: a partition that falls off, or an `rm`, must
+    /// not hand the box to whoever opens the page next. (`pulsebox password` removes a damaged file only.)
     fn read(&self, path: &Path, stamp: &mut Option<Stamp>) {
         *stamp = Stamp::of(path);
         let read = kept::read(path);
         let mut state = locked(&self.state);
+        if matches!(read, Ok(None)) && state.damaged.is_none() && state.kept.password.is_some() {
+            if state.unwritten.is_none() {
+                log::warn!("{} is gone; it is written anew", path.display());
+            }
+            drop(state);
+            return self.put(path, stamp);
+        }
         for session in &state.kept.sessions {
             session.ended.cancel();
         }
@@ -444,7 +467,7 @@ impl Inner {
         }
         state.unwritten = None;
         (state.kept, state.damaged) = match read {
-            Ok(kept) => (kept, None),
+            Ok(kept) => (kept.unwrap_or_default(), None),
             Err(why) => {
                 log::error!("nobody can sign in: {why}; run `pulsebox password` on the box");
                 (Kept::default(), Some(why))
@@ -459,7 +482,18 @@ impl Inner {
         if Stamp::of(path) != *stamp {
             return self.read(path, &mut stamp);
         }
-        let kept = locked(&self.state).kept.clone();
+        self.put(path, &mut stamp);
+    }
+
+    fn put(&self, path: &Path, stamp: &mut Option<Stamp>) {
+        let kept = {
+            let state = locked(&self.state);
+            // A damaged file holds what keeps the box shut; what is here does not.
+            if state.damaged.is_some() {
+                return;
+            }
+            state.kept.clone()
+        };
         let written = kept::write(path, &kept);
         *stamp = Stamp::of(path);
         let mut state = locked(&self.state);

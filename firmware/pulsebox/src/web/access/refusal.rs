@@ -42,6 +42,9 @@ pub enum Refusal {
     /// It is not the one that the backup was sealed under; or the backup was changed, which looks the same.
     #[error("the password is not this backup's, or the file was changed")]
     WrongBackupPassword,
+    /// The token's scope is `read`.
+    #[error("this token may only read")]
+    ReadOnly,
     /// Others are being checked.
     #[error("too many passwords are being checked at once")]
     Busy,
@@ -70,6 +73,7 @@ impl From<Refusal> for ApiError {
                 (StatusCode::UNAUTHORIZED, "Give the password that the box had when the backup was made.")
             }
             NoBackup(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Choose a file that this page gave as a backup."),
+            ReadOnly => (StatusCode::FORBIDDEN, "Make a token with the scope `admin` on the page, under Settings."),
             Busy => (StatusCode::SERVICE_UNAVAILABLE, "Try again in a moment."),
             NoRandomness => (StatusCode::INTERNAL_SERVER_ERROR, "Restart the box."),
         };

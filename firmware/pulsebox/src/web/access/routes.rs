@@ -21,6 +21,14 @@ use crate::web::server::Peer;
 
 /// The session's cookie.
 pub(in crate::web) const COOKIE: &str = "pulsebox_session";
+/// The same over TLS. Another name, for a browser that holds a `Secure` cookie takes none of that name over http:
+/// once `web: tls:` is taken out again, nobody could sign in. This prefix lets no other program set it.
+const COOKIE_OVER_TLS: &str = "__Host-pulsebox_session";
+
+/// The cookie's name on a connection like this one.
+pub(in crate::web) fn cookie_name(peer: Peer) -> &'static str {
+    if peer.tls { COOKIE_OVER_TLS } else { COOKIE }
+}
 
 /// Sign-in, password, tokens.
 pub(in crate::web) fn routes() -> OpenApiRouter<Arc<Shared>> {
@@ -36,7 +44,8 @@ pub(in crate::web) fn routes() -> OpenApiRouter<Arc<Shared>> {
 /// The header that gives a browser its session, `seconds` long; 0 takes it away.
 pub(in crate::web) fn set_cookie(value: &str, seconds: i64, peer: Peer) -> Result<HeaderValue, ApiError> {
     let secure = if peer.tls { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    let name = cookie_name(peer);
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&text).map_err(|_| Refusal::NoRandomness.into())
 }
 

@@ -118,3 +118,35 @@ async fn nothing_printed_for_debugging_tells_a_secret() {
         assert!(!printed.contains(secret), "{printed}");
     }
 }
+
+#[tokio::test]
+async fn a_call_under_way_writes_nothing_over_a_damaged_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let access = Access::open(Some(folder.path()), crate::clock::Clock::turned(start()));
+    access.claim("correct horse").await.unwrap();
+    let cookie = access.begin_session(MONTH).await.unwrap();
+    let (caller, _) = access.session(&cookie, MONTH).unwrap();
+    let file = folder.path().join("access.json");
+    std::fs::write(&file, "{ \"version\": 1, \"pass").unwrap();
+    for _ in 0..2 {
+        // The first finds the damage, the second knows of it.
+        access.end_session(&caller).await;
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "{ \"version\": 1, \"pass");
+    }
+    assert!(access.is_claimed() && access.fault().unwrap().contains("nobody can sign in"));
+    let restarted = Access::open(Some(folder.path()), crate::clock::Clock::turned(start()));
+    assert!(restarted.is_claimed(), "a restart must not open the box");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_at_once_move_a_session_on_once() {
+    let server = serve(&three()).await;
+    let cookie = server.access.begin_session(MONTH).await.unwrap();
+    advance(20 * DAY).await;
+    // Each waits for the configuration's file in between: all have been let in before the first has ended.
+    let calls = (0..6).map(|_| server.get_with_cookie("/api/config", &cookie));
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let moved_on = answers.iter().filter(|answer| answer.header("set-cookie").is_some()).count();
+    assert_eq!(moved_on, 1, "each is a write to the card");
+}
