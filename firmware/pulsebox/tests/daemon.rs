@@ -363,18 +363,28 @@ async fn without_a_disk_the_checks_go_on_and_the_page_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_the_daemon_from_starting_is_said_with_what_to_do() {
+async fn cameras_are_watched_without_a_page_and_the_page_comes_once_its_port_is_free() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let home = Home::new(&format!("web: {{ listen: \"127.0.0.1:{port}\" }}\n"));
-    let started = Instant::now();
-    let (code, _, err) = output(home.command(), PATIENCE).await;
-    assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains(&port) && err.contains("choose another port"), "{err}");
-    assert!(started.elapsed() < Duration::from_secs(1), "it took {:?}", started.elapsed());
+    let camera = camera(Mood::Healthy).await;
+    let page = format!("web: {{ listen: \"127.0.0.1:{port}\" }}");
+    let home = Home::new(&config(&[stream("A", &camera)]).replace("web: { listen: \"127.0.0.1:0\" }", &page));
+    let starting = tokio::spawn(Daemon::start(home.command()));
+    timeout(PATIENCE, camera.until(|stats| stats.teardowns > 0)).await.expect("the camera is checked all the same");
+    assert!(!starting.is_finished(), "another has the port");
+    drop(taken);
+    let mut daemon = timeout(PATIENCE, starting).await.unwrap().unwrap();
+    let log = daemon.log();
+    assert!(log.contains(&port) && log.contains("choose another port"), "{log}");
+    assert_eq!(daemon.address.port().to_string(), port);
+    let (ended, _) = daemon.terminate().await;
+    assert!(ended.success());
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_the_daemon_from_starting_is_said_with_what_to_do() {
+    let home = Home::new("");
     std::fs::remove_file(home.path("pulsebox.yaml")).unwrap();
-    std::fs::remove_file(home.path(".pulsebox.yaml.last-good")).unwrap();
     let (code, _, err) = output(home.command(), PATIENCE).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("pulsebox.yaml") && err.contains("--config"), "{err}");

@@ -1,7 +1,7 @@
 //! `pulsebox run`: wires the rooms together and keeps them until told to stop.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use pulsebox::web::{Access, Port, Web};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +36,9 @@ const RESUME: Duration = Duration::from_secs(10);
 const COUNT_WRITES: Duration = Duration::from_secs(60);
 /// Whether the clock was set is looked up this often.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
+
+/// A port that cannot be opened is tried again after this long.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Runs the daemon. Exit 0 after SIGTERM or SIGINT, 1 where it could not start.
 pub fn run(config: &Path, data: &Path) -> ExitCode {
@@ -75,9 +78,6 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
 
     let config = store.current();
-    let port = Port::open(&config.web, data).await?;
-    let page = page_at(port.local_addr().map_err(|e| e.to_string())?, port.scheme());
-
     let clock = Clock::system();
     let board = Board::default();
     let history = {
@@ -122,7 +122,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut rooms = JoinSet::new();
     let mut watching = tokio::spawn(monitor.run(store.watch(), stop.clone()));
     rooms.spawn(live.follow(store.watch(), stop.clone()));
-    rooms.spawn(web.serve_on(port, stop.clone()));
+    rooms.spawn(serve_page(web, store.clone(), data.to_owned(), stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));
     rooms.spawn(watch_box(board.clone(), data.to_owned(), clock.clone(), stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
@@ -134,7 +134,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
     rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
     service::ready();
-    log::info!("watching {} cameras; the page is at {page}", config.cameras.len());
+    log::info!("watching {} cameras", config.cameras.len());
 
     // A part that ends by itself has broken down. Half a Pulsebox is not to be trusted: systemd starts it anew.
     let broken = tokio::select! {
@@ -166,6 +166,35 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         Some((part, Ok(()))) => Err(format!("{part} ended by itself; report this with the log before it")),
         Some((part, Err(e))) => Err(format!("{part} broke down ({e}); report this with the log before it")),
     }
+}
+
+/// Opens the page's port and serves until `stop`. A port that cannot be opened ends nothing: an address may not be
+/// given yet, a certificate be wrong, and the cameras must be watched all the same. It is tried again every 5 s and
+/// whenever the configuration changes; never unencrypted where encryption was asked for.
+async fn serve_page(web: Web, store: Arc<Store>, data: PathBuf, stop: CancellationToken) {
+    let mut config = store.watch();
+    let mut told = String::new();
+    let port = loop {
+        let wanted = config.borrow_and_update().web.clone();
+        match stop.run_until_cancelled(Port::open(&wanted, &data)).await {
+            Some(Ok(port)) => break port,
+            Some(Err(why)) if why != told => {
+                log::error!("there is no page for now: {why}");
+                told = why;
+            }
+            Some(Err(_)) => {}
+            None => return,
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(OPEN_AGAIN) => {}
+            Ok(()) = config.changed() => {}
+        }
+    };
+    if let Ok(address) = port.local_addr() {
+        log::info!("the page is at {}", page_at(address, port.scheme()));
+    }
+    web.serve_on(port, stop).await;
 }
 
 /// Where a person finds the page.
