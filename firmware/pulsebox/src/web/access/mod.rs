@@ -289,7 +289,7 @@ impl Access {
         let (id, now) = (Digest::of(cookie), self.0.clock.now());
         let state = self.state();
         // All are compared, so that the time does not tell which one.
-        let found = state.kept.sessions.iter().rfind(|session| session.id.is(&id))?;
+        let found = state.kept.sessions.iter().filter(|session| session.id.is(&id)).last()?;
         if state.damaged.is_some() || found.expires <= now {
             return None;
         }
@@ -500,7 +500,7 @@ impl Inner {
         let before = state.unwritten.take();
         if let Err(error) = written {
             let fault = format!(
-                "{} cannot be written ({error}): password, sessions and tokens are forgotten at the next start",
+                "password, sessions and tokens are forgotten at the next start: {} cannot be written ({error})",
                 path.display()
             );
             if before.is_none() {
