@@ -463,3 +463,21 @@ async fn a_camera_whose_pause_is_over_is_changed_at_once_and_keeps_its_last_chec
     assert_eq!((&paused["state"], &paused["paused_until"]), (&json!("paused"), &Value::Null), "{paused}");
     assert!(!paused["recent"].as_array().unwrap().is_empty(), "{paused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_password_is_tried_on_its_own_host_and_told_to_no_other() {
+    let cam = Camera::start(Options { credentials: Some(("user".into(), "geheim".into())), ..Options::default() });
+    let cam = cam.await.unwrap();
+    let file = format!("streams: [{{ name: Gate, paused: true, url: \"{}\" }}]\n", cam.url());
+    let server = Server::start(&file).await;
+    let check = async |url: &str| server.json("POST /api/check", json!({ "id": "gate", "url": url })).await;
+    let masked = server.call("GET /api/streams/gate").await.json()["url"].as_str().unwrap().to_owned();
+    assert!(masked.contains("***:***@") && !masked.contains("geheim"), "{masked}");
+    let own = check(&masked).await;
+    assert_eq!((own.status, &own.json()["verdict"]), (200, &json!("ok")), "{}", own.body);
+    // Who listens there must not be told: Basic is readable.
+    let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let elsewhere = check(&format!("http://***:***@{}/", listener.local_addr().unwrap())).await;
+    assert!(elsewhere.status == 422 && elsewhere.body.contains("masked"), "{}", elsewhere.body);
+    assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "somebody has asked there");
+}

@@ -357,6 +357,34 @@ async fn a_masked_text_written_back_keeps_passwords_and_comments() {
 }
 
 #[tokio::test]
+async fn cameras_that_swap_their_names_keep_each_its_own_password() {
+    let text = "streams:\n- { name: Gate, url: 'rtsp://u:gate-pw@10.0.0.5/' }\n- { name: Yard, url: 'rtsp://u:yard-pw@10.0.0.6/' }\n";
+    let home = home(text);
+    let store = Store::load(&home.file).unwrap();
+    let shown = store.text().await.text;
+    let swapped = shown.replace("Gate", "X").replace("Yard", "Gate").replace("name: X", "name: Yard");
+    store.write(swapped, None).await.unwrap();
+    for (name, host, password) in [("Yard", "10.0.0.5", "gate-pw"), ("Gate", "10.0.0.6", "yard-pw")] {
+        let config = store.current();
+        let camera = config.cameras.iter().find(|camera| camera.name == name).unwrap();
+        assert_eq!((camera.url.host(), camera.url.credentials().unwrap().password.as_str()), (host, password));
+    }
+}
+
+#[tokio::test]
+async fn renamed_cameras_that_look_alike_are_asked_for_their_passwords() {
+    let text =
+        "streams:\n- { name: Gate, url: 'rtsp://u:one@10.0.0.5/' }\n- { name: Yard, url: 'rtsp://u:two@10.0.0.5/' }\n";
+    let home = home(text);
+    let store = Store::load(&home.file).unwrap();
+    let renamed = store.text().await.text.replace("Gate", "Front").replace("Yard", "Back");
+    let refused = store.write(renamed, None).await.unwrap_err();
+    let lines: Vec<_> = refused.problems().iter().map(|problem| problem.line).collect();
+    assert!(lines == [2, 3] && refused.to_string().contains("masked"), "{refused}");
+    assert_eq!(fs::read_to_string(&home.file).unwrap(), text);
+}
+
+#[tokio::test]
 async fn a_bad_text_is_not_written() {
     let home = home(GOOD);
     let store = Store::load(&home.file).unwrap();

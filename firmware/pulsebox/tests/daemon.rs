@@ -363,24 +363,27 @@ async fn without_a_disk_the_checks_go_on_and_the_page_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_pages_port_is_taken_the_cameras_are_watched_and_the_page_comes_when_it_is_free() {
+async fn cameras_are_watched_without_a_page_and_the_page_comes_once_its_port_is_free() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let cam = camera(Mood::Healthy).await;
-    let streams = config(&[stream("cam", &cam)]).replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
-    let home = Home::new(&streams);
-    let mut daemon = Daemon::spawn(home.command());
-    let log = daemon.logged("cameras are watched without the page").await;
-    assert!(log.contains(&port) && log.contains("choose another port"), "{log}");
-    cam.until(|stats| stats.sessions_total > 0).await;
+    let camera = camera(Mood::Healthy).await;
+    let page = format!("web: {{ listen: \"127.0.0.1:{port}\" }}");
+    let home = Home::new(&config(&[stream("A", &camera)]).replace("web: { listen: \"127.0.0.1:0\" }", &page));
+    let starting = tokio::spawn(Daemon::start(home.command()));
+    timeout(PATIENCE, camera.until(|stats| stats.teardowns > 0)).await.expect("the camera is checked all the same");
+    assert!(!starting.is_finished(), "another has the port");
     drop(taken);
-    daemon.page().await;
-    daemon.until_state("cam", "up").await;
+    let mut daemon = timeout(PATIENCE, starting).await.unwrap().unwrap();
+    let log = daemon.log();
+    assert!(log.contains(&port) && log.contains("choose another port"), "{log}");
+    assert_eq!(daemon.address.port().to_string(), port);
+    let (ended, _) = daemon.terminate().await;
+    assert!(ended.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_the_daemon_from_starting_is_said_with_what_to_do() {
-    let home = Home::new("heartbeat_seconds: 5\n");
+    let home = Home::new("");
     std::fs::remove_file(home.path("pulsebox.yaml")).unwrap();
     let (code, _, err) = output(home.command(), PATIENCE).await;
     assert_eq!(code, Some(1), "{err}");

@@ -328,7 +328,11 @@ async fn a_damaged_file_opens_nothing_and_the_command_mends_it_while_the_daemon_
     assert_eq!(send_json(to, "POST", "/api/claim", "", &password).await.status, 503);
     let refused = send_json(to, "POST", "/api/session", "", &password).await;
     assert!(refused.status == 503 && refused.body.contains("pulsebox password"), "{refused:?}");
-    assert!(call(to, "GET", "/api/health", "", "").await.body.contains("nobody can sign in"));
+    let health = call(to, "GET", "/api/health", "", "").await.body;
+    assert!(
+        health.contains("nobody can sign in") && !health.contains("access.json"),
+        "no paths for strangers: {health}"
+    );
 
     for told in ["set aside", "There is no password"] {
         let mut forget = tokio::process::Command::new(env!("CARGO_BIN_EXE_pulsebox"));
@@ -355,7 +359,7 @@ async fn a_running_box_whose_file_is_lost_stays_claimed_and_keeps_it_anew() {
     };
     let again = async |after: &str, is_seen: &dyn Fn(&str) -> bool| {
         let seen = async {
-            while !is_seen(&call(to, "GET", "/api/health", "", "").await.body) {
+            while !is_seen(&call(to, "GET", "/api/health", &cookie, "").await.body) {
                 stays_shut(after).await;
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
@@ -455,8 +459,8 @@ async fn a_backup_hides_its_secrets_and_another_box_takes_it_with_its_password()
 
 const ENCRYPTED: &str = "web: { listen: \"127.0.0.1:0\", tls: { self_made: true } }\n";
 
-/// A daemon with an encrypted port, and where that is.
-async fn encrypted(home: &Home) -> (tokio::process::Child, SocketAddr) {
+/// A daemon with an encrypted port, and where that is. `hear` is given each line that it logs before.
+async fn encrypted(home: &Home, mut hear: impl FnMut(&str)) -> (tokio::process::Child, SocketAddr) {
     let mut daemon = home.command();
     let mut child = daemon.stderr(std::process::Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(child.stderr.take().unwrap()));
@@ -465,6 +469,7 @@ async fn encrypted(home: &Home) -> (tokio::process::Child, SocketAddr) {
         if let Some((_, rest)) = line.split_once("the page is at https://") {
             break rest.split('/').next().unwrap().parse().unwrap();
         }
+        hear(&line);
     };
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     (child, to)
@@ -493,7 +498,7 @@ async fn call_encrypted(home: &Home, to: SocketAddr, method: &str, path: &str, h
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_the_session_is_a_cookie_that_never_leaves_tls_and_no_other_can_stand_in_its_way() {
     let home = Home::new(ENCRYPTED);
-    let (_child, to) = encrypted(&home).await;
+    let (_child, to) = encrypted(&home, |_| {}).await;
     let password = json!({ "password": PASSWORD }).to_string();
     let own = "Content-Type: application/json\nOrigin: https://localhost";
     let claim = call_encrypted(&home, to, "POST", "/api/claim", own, &password).await;
@@ -523,9 +528,9 @@ async fn over_tls_the_session_is_a_cookie_that_never_leaves_tls_and_no_other_can
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_encrypted_port_sends_readers_on_and_a_certificate_that_cannot_be_used_is_named() {
+async fn an_encrypted_port_sends_readers_on_and_never_opens_unencrypted_for_want_of_a_key() {
     let home = Home::new(ENCRYPTED);
-    let (mut child, to) = encrypted(&home).await;
+    let (mut child, to) = encrypted(&home, |_| {}).await;
     let plain = call(to, "GET", "/x?y=1", "", "").await;
     assert_eq!((plain.status, plain.header("location")), (307, Some("https://localhost/x?y=1")));
     assert_eq!(call(to, "GET", "/", "Host: evil.example", "").await.status, 421, "no open redirect");
@@ -534,9 +539,17 @@ async fn an_encrypted_port_sends_readers_on_and_a_certificate_that_cannot_be_use
     let key = home.path("data/tls/key.pem");
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     child.kill().await.unwrap();
+    let whole = std::fs::read_to_string(&key).unwrap();
     std::fs::write(&key, "no key").unwrap();
-    // Never unencrypted in its stead: the page waits for a key that is one.
-    let again = Daemon::spawn(home.command());
-    let log = again.logged("cameras are watched without the page").await;
-    assert!(log.contains("key.pem") && log.contains("web: tls:") && !log.contains("the page is at"), "{log}");
+    let mut said = String::new();
+    let (_child, to) = encrypted(&home, |line| {
+        assert!(!line.contains("http://"), "{line}");
+        if line.contains("there is no page for now") {
+            said = line.to_owned();
+            std::fs::write(&key, &whole).unwrap();
+        }
+    })
+    .await;
+    assert!(said.contains("key.pem") && said.contains("web: tls:"), "{said}");
+    assert_eq!(call_encrypted(&home, to, "GET", "/api/session", "", "").await.status, 200, "back once the key is");
 }

@@ -34,10 +34,11 @@ const STOP: Duration = Duration::from_millis(1800);
 const RESUME: Duration = Duration::from_secs(10);
 /// The count of bytes written is looked up this often.
 const COUNT_WRITES: Duration = Duration::from_secs(60);
-/// A port or certificate for the page that could not be had is tried again after this long.
-const OPEN_AGAIN: Duration = Duration::from_secs(5);
 /// Whether the clock was set is looked up this often.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
+
+/// A port that cannot be opened is tried again after this long.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Runs the daemon. Exit 0 after SIGTERM or SIGINT, 1 where it could not start.
 pub fn run(config: &Path, data: &Path) -> ExitCode {
@@ -77,7 +78,6 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
 
     let config = store.current();
-
     let clock = Clock::system();
     let board = Board::default();
     let history = {
@@ -168,32 +168,36 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     }
 }
 
-/// Where a person finds the page.
-/// Serves the page. Cameras are watched without it too: where its port or certificate cannot be had, it says so and
-/// tries again, by the configuration of then.
+/// Opens the page's port and serves until `stop`. A port that cannot be opened ends nothing: an address may not be
+/// given yet, a certificate be wrong, and the cameras must be watched all the same. It is tried again every 5 s and
+/// whenever the configuration changes; never unencrypted where encryption was asked for.
 async fn serve_page(web: Web, store: Arc<Store>, data: PathBuf, stop: CancellationToken) {
-    let mut told = None;
+    let mut config = store.watch();
+    let mut told = String::new();
     let port = loop {
-        let problem = match Port::open(&store.current().web, &data).await {
-            Ok(port) => break port,
-            Err(problem) => problem,
-        };
-        if told.as_ref() != Some(&problem) {
-            let again = OPEN_AGAIN.as_secs();
-            log::error!("{problem}. The cameras are watched without the page, which is tried again every {again} s");
-            told = Some(problem);
+        let wanted = config.borrow_and_update().web.clone();
+        match stop.run_until_cancelled(Port::open(&wanted, &data)).await {
+            Some(Ok(port)) => break port,
+            Some(Err(why)) if why != told => {
+                log::error!("there is no page for now: {why}");
+                told = why;
+            }
+            Some(Err(_)) => {}
+            None => return,
         }
-        if stop.run_until_cancelled(sleep(OPEN_AGAIN)).await.is_none() {
-            return;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(OPEN_AGAIN) => {}
+            Ok(()) = config.changed() => {}
         }
     };
-    match port.local_addr() {
-        Ok(address) => log::info!("the page is at {}", page_at(address, port.scheme())),
-        Err(e) => log::warn!("the page is served, and the system does not say where: {e}"),
+    if let Ok(address) = port.local_addr() {
+        log::info!("the page is at {}", page_at(address, port.scheme()));
     }
     web.serve_on(port, stop).await;
 }
 
+/// Where a person finds the page.
 fn page_at(address: SocketAddr, scheme: &str) -> String {
     let port = address.port();
     if !address.ip().is_unspecified() {

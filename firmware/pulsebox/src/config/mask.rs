@@ -23,7 +23,7 @@ pub(super) fn is_masked(text: &str) -> bool {
 }
 
 /// Whether a URL's user-info or a query parameter is the mask.
-pub(super) fn has_masked_secret(text: &str) -> bool {
+pub(crate) fn has_masked_secret(text: &str) -> bool {
     let in_user_info = user_info(text).is_some_and(|(user, password)| user == MASK || password == Some(MASK));
     in_user_info || parameters(text).any(|(_, value)| value == MASK)
 }
@@ -220,9 +220,20 @@ impl Kept {
         kept
     }
 
-    /// The old URL of a stream, by its id; of a renamed one, by everything else in its URL.
+    /// The old URL of a stream: its id's, where that looks the same; of one that took another name (and with it
+    /// another id), the one that looks the same; of one that moved, its id's. None where several look the same and
+    /// hide different secrets: a guess would send one camera's password to another.
     fn stream(&self, id: String, key: &'static str, url: &str) -> Option<&String> {
-        self.streams.get(&(id, key)).or_else(|| self.streams.values().find(|old| masked_url(old) == url))
+        let own = self.streams.get(&(id, key));
+        if own.is_some_and(|old| masked_url(old) == url) {
+            return own;
+        }
+        let mut alike =
+            self.streams.iter().filter(|((_, of), old)| *of == key && masked_url(old) == url).map(|(_, old)| old);
+        match alike.next() {
+            None => own,
+            Some(one) => alike.all(|other| other == one).then_some(one),
+        }
     }
 }
 
@@ -245,8 +256,7 @@ fn password(root: &Rc<Node>) -> Option<Rc<Node>> {
     root.get("mqtt")?.get("password").cloned()
 }
 
-/// Puts the secrets of `old` back into `new` where they are masked: a stream's by its id (of a renamed one
-/// by its URL), a MediaMTX server's by its name, a comment's by the rest of its line. What has no old
+/// Puts the secrets of `old` back into `new` where they are masked: a stream's by its id and URL, a MediaMTX server's by its name, a comment's by the rest of its line. What has no old
 /// secret stays masked, and is refused by the parser with its place.
 pub(super) fn restored(new: &str, old: &str) -> String {
     let (bom, body) = split_bom(new);

@@ -19,6 +19,7 @@ use super::model::Config;
 use super::on_disk::Stamp;
 use super::problem::{Errors, ReadError, Warning};
 use super::{edit, given, mask, on_disk, parse};
+use crate::camera::CameraUrl;
 
 /// Between two looks at the file. A change counts when two looks see the same text, so that an editor
 /// that empties the file before it writes does not remove every camera: three looks at most, 1.5 s.
@@ -220,7 +221,7 @@ impl Store {
     }
 
     /// Checks a text and puts it in the place of the file's and in force. Secrets that come back as `***`
-    /// keep their old value: a stream's by its id (of a renamed one by its URL), a server's by its name.
+    /// keep their old value: a stream's by its id and URL, a server's by its name.
     /// With `version`, only where the file is still the one that was shown so.
     ///
     /// # Errors
@@ -279,13 +280,15 @@ impl Store {
         .await
     }
 
-    /// A URL of the stream `id` that came back masked, with the secrets that the stream has now; what has none
-    /// stays as it is.
+    /// A URL of the stream `id` that came back masked, with the secrets that the stream has now. One of another
+    /// host stays as it is, and so does what has no secrets: a password is not told to whoever names a host.
     pub async fn url_with_secrets(&self, id: String, url: String) -> String {
         let given = url.clone();
         let found = self.blocking(move |inner| {
             let old = edit::stream_url(&inner.seen().good, &id);
-            Ok(old.and_then(|old| mask::with_old_secrets(&url, &old)))
+            let host = |url: &str| CameraUrl::parse(url).map(|url| url.host().to_ascii_lowercase()).ok();
+            let same_host = old.filter(|old| host(old).is_some_and(|old| host(&url) == Some(old)));
+            Ok(same_host.and_then(|old| mask::with_old_secrets(&url, &old)))
         });
         found.await.ok().flatten().unwrap_or(given)
     }

@@ -25,7 +25,7 @@ use super::stream_settings::{Credentials, with_credentials};
 use super::view::millis;
 use crate::camera::{CameraUrl, OnRung, RungTime, Severity, StreamInfo, Transport, Verdict};
 use crate::clock::Clock;
-use crate::config::CameraConfig;
+use crate::config::{CameraConfig, has_masked_secret};
 use crate::monitor::one_off;
 
 /// Checks of cameras that are not watched, at once.
@@ -40,7 +40,8 @@ pub(super) struct CheckRequest {
     /// Its URL, with or without credentials: `rtsp`, `rtsps`, `http`, `https` or `v4l2` under /dev.
     #[schema(min_length = 1, max_length = 2048, example = "rtsp://192.168.1.20:554/stream1")]
     url: String,
-    /// A configured camera: a URL that comes back masked (`rtsp://***:***@…`) has its secrets then.
+    /// A configured camera: a URL that comes back masked (`rtsp://***:***@…`) has its secrets then, on the same
+    /// host only.
     #[schema(pattern = "^[a-z0-9_-]{1,64}$")]
     id: Option<String>,
     /// User name apart from the URL; with `password`, or neither.
@@ -72,6 +73,12 @@ impl CheckRequest {
     /// 422: what is wrong with which value.
     fn camera(self) -> Result<CameraConfig, ApiError> {
         let credentials = Credentials::of(self.username, self.password)?;
+        if credentials.is_none() && has_masked_secret(&self.url) {
+            return Err(ApiError::unfit(
+                "the URL's secrets are masked, and only the configured camera on the same host has them",
+                "Type user name and password.",
+            ));
+        }
         let url = match &credentials {
             Some(credentials) => with_credentials(&self.url, credentials)?,
             None => self.url,

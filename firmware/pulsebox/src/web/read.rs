@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::Sse;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{ArrayBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::access::Caller;
 use super::error::{ApiError, ErrorBody};
 use super::params::{Id, Params};
 use super::view::{self, CameraDetail, CameraView, Health};
@@ -23,7 +24,7 @@ use crate::camera::fault::Row;
 use crate::monitor::board::CameraStatus;
 use crate::monitor::pulse::standstill;
 
-/// Whether the box watches: for a machine that watches the box. Open to all.
+/// Whether the box watches: for a machine that watches the box. Open to all; details are for who is signed in.
 #[utoipa::path(
     get, path = "/api/health", tag = "box", security(()),
     responses(
@@ -31,11 +32,16 @@ use crate::monitor::pulse::standstill;
         (status = 503, description = "No check has ended for long: the monitor stands still", body = Health),
     )
 )]
-pub(super) async fn health(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(super) async fn health(
+    State(shared): State<Arc<Shared>>,
+    caller: Option<Extension<Caller>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let snapshot = shared.board.now().clone();
     let standstill = standstill(&snapshot, shared.clock.now());
     let health = Health::new(&snapshot.host, standstill, shared.access.fault());
+    let health = if caller.is_some() { health } else { health.in_short() };
     let code = if health.status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok((code, Json(health)).into_response())
 }

@@ -242,4 +242,13 @@ impl Health {
         reasons.extend(access);
         Self { status: status_if(&reasons), reasons }
     }
+
+    /// The same for who is not signed in: what is wrong, without the paths and places that stand behind the colon.
+    #[must_use]
+    pub fn in_short(mut self) -> Self {
+        for reason in &mut self.reasons {
+            reason.truncate(reason.find(": ").unwrap_or(reason.len()));
+        }
+        self
+    }
 }

@@ -95,21 +95,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts it and waits until its page is there.
-    pub async fn start(command: Command) -> Self {
-        let mut daemon = Self::spawn(command);
-        daemon.page().await;
-        daemon
-    }
-
-    /// Waits until its page is there.
-    pub async fn page(&mut self) {
-        let text = self.logged("the page is at http://").await;
-        let (_, rest) = text.split_once("the page is at http://").unwrap();
-        self.address = rest.split('/').next().unwrap().parse().unwrap();
-    }
-
-    /// Starts it, and waits for nothing.
-    pub fn spawn(mut command: Command) -> Self {
+    pub async fn start(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -125,7 +111,11 @@ impl Daemon {
             }
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { child, log, cookie: OnceCell::new(), address }
+        let mut daemon = Self { child, log, cookie: OnceCell::new(), address };
+        let text = daemon.logged("the page is at http://").await;
+        let (_, rest) = text.split_once("the page is at http://").unwrap();
+        daemon.address = rest.split('/').next().unwrap().parse().unwrap();
+        daemon
     }
 
     pub fn pid(&self) -> u32 {
