@@ -14,7 +14,7 @@ use super::query::Sources;
 use super::rollup::{self, HOUR_MS};
 use super::spans::state_of;
 use crate::monitor::Before;
-use crate::monitor::board::{RECENT_KEPT, Recent, State};
+use crate::monitor::board::{RECENT_KEPT, Recent, State, latency_ms};
 
 /// The longest time off that a state reaches over: a restart or an update.
 const GAP_MS: i64 = 15 * 60_000;
@@ -109,6 +109,6 @@ impl Sources {
 }
 
 fn bar(check: &Packed) -> Recent {
-    let ms = f64::from(check.first_packet_ms.unwrap_or(check.ms));
+    let ms = latency_ms(check.verdict, check.first_packet_ms.map(f64::from), f64::from(check.ms));
     Recent { at: time(check.at_ms), verdict: check.verdict, ms }
 }

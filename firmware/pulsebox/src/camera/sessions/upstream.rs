@@ -117,13 +117,13 @@ impl Upstream {
         }
         state.viewers += 1;
         state.idle = None;
-        Some(Viewer { place: Place::new(self.clone()), is_tap: false })
+        Some(Viewer { place: Place::new(self.clone(), false) })
     }
 
     /// The first viewer of an upstream that was just made.
     pub fn first(self: Arc<Self>) -> Viewer {
         self.state().viewers = 1;
-        Viewer { place: Place::new(self), is_tap: false }
+        Viewer { place: Place::new(self, false) }
     }
 
     /// A tap of an upstream that has not ended.
@@ -133,7 +133,7 @@ impl Upstream {
             return None;
         }
         state.taps += 1;
-        Some(Tap(Viewer { place: Place::new(self.clone()), is_tap: true }))
+        Some(Tap(Viewer { place: Place::new(self.clone(), true) }))
     }
 
     /// Tells it to end.
@@ -160,7 +160,7 @@ impl Upstream {
             camera,
             stream,
             viewers: state.viewers,
-            key: state.frames.last_key().cloned(),
+            key: state.frames.newest_key().cloned(),
             fps: rates.map(|(fps, _)| fps),
             kbps: rates.map(|(_, kbps)| kbps),
             bytes: state.bytes,
@@ -321,12 +321,16 @@ struct Place {
     at: Option<u64>,
     /// Left out since then, and waiting for a key frame.
     missed_from: Option<u64>,
+    /// Begins anywhere where there is no key frame to start at.
+    is_tap: bool,
+    /// Since when there is none in an upstream that is open.
+    waits: Option<Instant>,
 }
 
 impl Place {
-    fn new(upstream: Arc<Upstream>) -> Self {
+    fn new(upstream: Arc<Upstream>, is_tap: bool) -> Self {
         let progress = upstream.progress.subscribe();
-        Self { upstream, progress, at: None, missed_from: None }
+        Self { upstream, progress, at: None, missed_from: None, is_tap, waits: None }
     }
 
     /// What is there at once.
@@ -343,8 +347,16 @@ impl Place {
         }
         let at = match self.at {
             Some(at) => at,
-            None => state.frames.last_key()?.number,
+            None => match state.frames.last_key() {
+                Some(key) => key.number,
+                None if self.is_tap && state.frames.next > 0 => state.frames.next,
+                None => {
+                    self.waits = self.waits.or((state.frames.next > 0).then(Instant::now));
+                    return None;
+                }
+            },
         };
+        self.waits = None;
         if let Some(from) = self.missed_from.take() {
             state.skips += 1;
             self.at = Some(at);
@@ -361,18 +373,31 @@ impl Place {
             if let Some(item) = self.take() {
                 return item;
             }
+            let waits_until = self.waits.map(|since| since + self.upstream.deadline);
+            let changed = match waits_until {
+                // Others may watch on: only who cannot begin is told.
+                Some(until) if until <= Instant::now() => return Err(self.no_key_frame()),
+                Some(until) => timeout_at(until, self.progress.changed()).await.unwrap_or(Ok(())),
+                // The upstream has its own deadlines for its opening and for each frame.
+                None => self.progress.changed().await,
+            };
             // The sender lives in the upstream, which we hold.
-            if self.progress.changed().await.is_err() {
+            if changed.is_err() {
                 return Err(Ending::Changed);
             }
         }
+    }
+
+    fn no_key_frame(&self) -> Ending {
+        let waited = self.upstream.deadline.as_secs_f32();
+        let detail = format!("no key frame to begin with came within {waited:.0} s of the stream that is open");
+        Ending::Broken { fault: Fault::new(Verdict::NoKeyframe, detail), opened: self.missed_from.is_some() }
     }
 }
 
 /// Somebody who watches one stream. Dropping it leaves.
 pub struct Viewer {
     place: Place,
-    is_tap: bool,
 }
 
 impl fmt::Debug for Viewer {
@@ -387,7 +412,8 @@ impl Viewer {
     ///
     /// # Errors
     /// The camera could not be opened, broke, or was changed; from then on always the same. It waits as long as
-    /// the camera may take: the deadline given to [`super::Sessions::join`].
+    /// the camera may take: the deadline given to [`super::Sessions::join`]. Where the stream is open and no key
+    /// frame comes to begin with within that time, this viewer alone gets [`Verdict::NoKeyframe`].
     pub async fn next(&mut self) -> Result<Item, Ending> {
         self.place.next().await
     }
@@ -407,7 +433,7 @@ impl Viewer {
 impl Drop for Viewer {
     fn drop(&mut self) {
         let mut state = self.place.upstream.state();
-        if self.is_tap {
+        if self.place.is_tap {
             state.taps = state.taps.saturating_sub(1);
         } else {
             state.viewers = state.viewers.saturating_sub(1);
@@ -425,10 +451,10 @@ impl Drop for Viewer {
 pub struct Tap(Viewer);
 
 impl Tap {
-    /// As [`Viewer::next`].
+    /// As [`Viewer::next`], but where the last key frame has left the window, it begins with what comes next.
     ///
     /// # Errors
-    /// As there.
+    /// As there, without a wait for a key frame.
     pub async fn next(&mut self) -> Result<Item, Ending> {
         self.0.next().await
     }
@@ -444,9 +470,9 @@ impl Tap {
         self.0.place.upstream.state().packets
     }
 
-    /// The last key frame in hand.
-    pub fn last_key(&self) -> Option<Arc<LiveFrame>> {
-        self.0.place.upstream.state().frames.last_key().cloned()
+    /// The last key frame, however old.
+    pub fn newest_key(&self) -> Option<Arc<LiveFrame>> {
+        self.0.place.upstream.state().frames.newest_key().cloned()
     }
 
     /// As [`Viewer::is_stream`].
