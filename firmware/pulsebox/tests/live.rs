@@ -13,6 +13,7 @@ use pulsebox::camera::sessions::{Ending, Item, Limits, LiveFrame, Viewer};
 use pulsebox::camera::{CameraUrl, Codec, Rung, Sessions, StreamKind, Verdict};
 use pulsebox::clock::Clock;
 use pulsebox::config::CameraConfig;
+use pulsebox::live::mjpeg::{self, NoView, Quality};
 use pulsebox::live::{Live, Part, TIMESCALE, Track, Watching};
 use pulsebox::monitor::look::{Eye, Look, RealEye};
 use simcam::{Camera, Mood, Options, Protocol};
@@ -310,6 +311,41 @@ async fn closing_ends_every_session_with_teardown() {
     frame(&mut viewer).await;
     sessions.close().await;
     timeout(PATIENCE, camera.until(|stats| stats.teardowns == 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_upstreams_share_the_bytes_that_may_be_kept() {
+    let camera = camera(|_| {}).await;
+    let sessions = sessions(|limits| limits.all_bytes = 400_000);
+    let key_is_kept = || sessions.statistics()[0].gop_frames > 0;
+    let mut viewer = join(&sessions, &camera);
+    for _ in 0..15 {
+        frame(&mut viewer).await;
+        assert!(key_is_kept(), "alone it has room for a GOP");
+    }
+    let join_as = |n: usize| sessions.join(&format!("of-many-{n}"), StreamKind::Main, &target(&camera), DEADLINE);
+    let _others: Vec<Viewer> = (0..40).map(join_as).collect();
+    let full = async {
+        while key_is_kept() {
+            let _ = viewer.next().await;
+        }
+    };
+    timeout(PATIENCE, full).await.expect("each keeps as much as one alone");
+}
+
+#[tokio::test]
+async fn what_is_decoded_for_mjpeg_is_bounded_by_its_pixels() {
+    let (first, second) = (camera(|_| {}).await, camera(|_| {}).await);
+    let limits = mjpeg::Limits { pixels: 640 * 360 + 1, ..mjpeg::Limits::default() };
+    let live = Live::new(sessions(|_| {})).with_mjpeg_limits(limits);
+    let other = CameraConfig { id: "other".into(), ..config(&second) };
+    let watched = live.mjpeg().watch(&config(&first), Quality::Low, 10).await.unwrap();
+    // A second quality of the same camera costs no decoder.
+    let again = live.mjpeg().watch(&config(&first), Quality::Medium, 10).await.unwrap();
+    assert!(matches!(live.mjpeg().watch(&other, Quality::Low, 10).await, Err(NoView::Full)));
+    drop((watched, again));
+    let room = async { while live.mjpeg().watch(&other, Quality::Low, 10).await.is_err() {} };
+    timeout(PATIENCE, room).await.expect("room is not given back");
 }
 
 // ---- what browsers play ------------------------------------------------------------------------------------------

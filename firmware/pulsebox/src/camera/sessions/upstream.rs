@@ -1,6 +1,7 @@
 //! One open camera and those who watch it.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::frames::{Frames, LiveFrame};
-use super::{GOODBYE, Limits, Statistics, StreamKind};
+use super::{Crowd, GOODBYE, Limits, Statistics, StreamKind};
 use crate::camera::{Climb, Fault, Goodbyes, Rung, RungTime, Session, Target, Verdict};
 
 /// A camera without room is asked again this often while it is being opened: the other viewer may be a check of
@@ -60,6 +61,8 @@ pub(super) struct Upstream {
 
 struct State {
     frames: Frames,
+    /// While it is open.
+    among: Option<Among>,
     ended: Option<(Ending, Instant)>,
     viewers: usize,
     taps: usize,
@@ -73,10 +76,39 @@ struct State {
     skips: u64,
 }
 
+impl State {
+    /// What is kept of it.
+    fn let_go(&mut self) {
+        self.frames.clear();
+        self.among = None;
+    }
+}
+
+/// One of the upstreams that are open.
+struct Among(Crowd);
+
+impl Among {
+    fn join(crowd: &Crowd) -> Self {
+        crowd.fetch_add(1, Ordering::Relaxed);
+        Self(crowd.clone())
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Among {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Upstream {
-    pub fn new(target: Target, deadline: Duration, limits: Limits) -> Self {
+    pub fn new(target: Target, deadline: Duration, limits: Limits, crowd: &Crowd) -> Self {
         let state = State {
             frames: Frames::default(),
+            among: Some(Among::join(crowd)),
             ended: None,
             viewers: 0,
             taps: 0,
@@ -192,7 +224,7 @@ impl Upstream {
         if state.ended.is_none() {
             state.ended = Some((ending, Instant::now()));
         }
-        state.frames.clear();
+        state.let_go();
         drop(state);
         self.progress.send_modify(|n| *n += 1);
     }
@@ -268,7 +300,8 @@ impl Upstream {
         let mut state = self.state();
         state.bytes += frame.data.len() as u64;
         state.packets = session.packets();
-        state.frames.push(frame, &self.limits);
+        let upstreams = state.among.as_ref().map_or(1, Among::count);
+        state.frames.push(frame, &self.limits.shared_by(upstreams));
         drop(state);
         self.progress.send_modify(|n| *n += 1);
     }
@@ -284,7 +317,7 @@ impl Upstream {
                 let until = state.idle.filter(|_| state.viewers == 0).map(|idle| idle + self.limits.grace);
                 if until.is_some_and(|until| until <= Instant::now()) && state.taps == 0 {
                     state.ended = Some((Ending::Changed, Instant::now()));
-                    state.frames.clear();
+                    state.let_go();
                     return;
                 }
                 until.filter(|until| *until > Instant::now())
