@@ -10,9 +10,10 @@ use common::daemon::PATIENCE;
 use common::target;
 use mp4_atom::{Atom, Decode, DecodeMaybe, Ftyp, Header, Moof, Moov};
 use pulsebox::camera::sessions::{Ending, Item, Limits, LiveFrame, Viewer};
-use pulsebox::camera::{CameraUrl, Codec, Sessions, StreamKind, Verdict};
+use pulsebox::camera::{CameraUrl, Codec, Rung, Sessions, StreamKind, Verdict};
 use pulsebox::clock::Clock;
 use pulsebox::config::CameraConfig;
+use pulsebox::live::mjpeg::{self, NoView, Quality};
 use pulsebox::live::{Live, Part, TIMESCALE, Track, Watching};
 use pulsebox::monitor::look::{Eye, Look, RealEye};
 use simcam::{Camera, Mood, Options, Protocol};
@@ -146,6 +147,9 @@ async fn a_check_reads_along_where_somebody_watches() {
         assert_eq!((&look.fault, look.first_packet_ms), (&None, None));
         assert!(look.picture.is_some() && look.stream.fps.is_some_and(|fps| (7.0..14.0).contains(&fps)));
         assert_eq!(look.stream.width, Some(640));
+        // Nothing was climbed but the last rung, in the time of this look.
+        let [picture] = look.rungs[..] else { panic!("{:?}", look.rungs) };
+        assert!(picture.rung == Rung::Picture && picture.ms <= look.ms, "{picture:?} of {}", look.ms);
     }
     assert_eq!(camera.stats().sessions_total, 1);
     drop(viewer);
@@ -165,8 +169,54 @@ async fn a_check_that_reads_along_sees_the_stream_stop() {
     let timeout = Duration::from_secs(1);
     let look = look(&RealEye::new(sessions.clone()), CameraConfig { timeout, ..config(&camera) }).await;
     assert_eq!(look.fault.map(|fault| fault.verdict), Some(Verdict::NoMedia));
-    assert!(look.ms < 2500.0, "{}", look.ms);
+    assert!(look.ms < 2500.0 && look.rungs.is_empty(), "{} {:?}", look.ms, look.rungs);
     assert_eq!(camera.stats().sessions_total, 1);
+}
+
+/// A camera that sends key frames no more, and a viewer; the last key frame has left the window.
+async fn with_its_key_frame_gone(deadline: Duration) -> (Camera, Sessions, Viewer) {
+    let camera = camera(|o| o.gop = Duration::from_millis(300)).await;
+    let sessions = sessions(|limits| limits.frames = 5);
+    let mut viewer = sessions.join("cam", StreamKind::Main, &target(&camera), deadline);
+    frame(&mut viewer).await;
+    camera.set_mood(Mood::NoKeyframe).await;
+    let gone = async {
+        while sessions.statistics()[0].gop_frames > 0 {
+            let _ = viewer.next().await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("key frames go on");
+    (camera, sessions, viewer)
+}
+
+#[tokio::test]
+async fn a_watched_camera_whose_key_frames_are_rare_is_well_while_its_frames_flow() {
+    let (camera, sessions, _viewer) = with_its_key_frame_gone(DEADLINE).await;
+    let timeout = Duration::from_secs(1);
+    let camera_config = CameraConfig { timeout, ..config(&camera) };
+    let look = look(&RealEye::new(sessions.clone()), camera_config).await;
+    assert_eq!(look.fault, None);
+    assert!(look.picture.is_some() && look.stream.width == Some(640), "{:?}", look.stream);
+    assert_eq!(camera.stats().sessions_total, 1);
+}
+
+#[tokio::test]
+async fn a_viewer_who_finds_no_key_frame_to_begin_with_is_told_and_the_others_watch_on() {
+    let (camera, sessions, mut viewer) = with_its_key_frame_gone(Duration::from_secs(2)).await;
+    let mut late = join(&sessions, &camera);
+    assert_eq!(fault(&mut late).await, (Verdict::NoKeyframe, false));
+    assert_eq!(fault(&mut late).await, (Verdict::NoKeyframe, false), "from then on always the same");
+    // It has fallen behind meanwhile, and here too no key frame comes.
+    assert!(matches!(next(&mut viewer).await, Err(Ending::Broken { opened: true, .. })));
+    assert_eq!(camera.stats().sessions_open, 1);
+}
+
+#[tokio::test]
+async fn a_picture_that_nobody_decodes_reaches_no_picture_rung() {
+    let camera = camera(|o| o.codec = simcam::Codec::H265).await;
+    let look = look(&RealEye::default(), config(&camera)).await;
+    assert_eq!((look.fault, look.picture.is_some()), (None, true));
+    assert_eq!(look.rungs.last().map(|rung| rung.rung), Some(Rung::FirstKeyFrame));
 }
 
 #[tokio::test]
@@ -206,7 +256,8 @@ async fn a_refused_password_is_tried_once_for_all_viewers_and_those_who_come_bac
 
 #[tokio::test]
 async fn viewers_are_told_when_the_camera_breaks_and_can_open_it_again() {
-    let camera = camera(|o| o.mood = Mood::Vanish).await;
+    // A key frame must come before it vanishes: a camera that could not be opened is not asked again at once.
+    let camera = camera(|o| (o.mood, o.gop) = (Mood::Vanish, Duration::from_millis(200))).await;
     let sessions = sessions(|_| {});
     let mut viewers = [join(&sessions, &camera), join(&sessions, &camera)];
     for viewer in &mut viewers {
@@ -260,6 +311,41 @@ async fn closing_ends_every_session_with_teardown() {
     frame(&mut viewer).await;
     sessions.close().await;
     timeout(PATIENCE, camera.until(|stats| stats.teardowns == 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_upstreams_share_the_bytes_that_may_be_kept() {
+    let camera = camera(|_| {}).await;
+    let sessions = sessions(|limits| limits.all_bytes = 400_000);
+    let key_is_kept = || sessions.statistics()[0].gop_frames > 0;
+    let mut viewer = join(&sessions, &camera);
+    for _ in 0..15 {
+        frame(&mut viewer).await;
+        assert!(key_is_kept(), "alone it has room for a GOP");
+    }
+    let join_as = |n: usize| sessions.join(&format!("of-many-{n}"), StreamKind::Main, &target(&camera), DEADLINE);
+    let _others: Vec<Viewer> = (0..40).map(join_as).collect();
+    let full = async {
+        while key_is_kept() {
+            let _ = viewer.next().await;
+        }
+    };
+    timeout(PATIENCE, full).await.expect("each keeps as much as one alone");
+}
+
+#[tokio::test]
+async fn what_is_decoded_for_mjpeg_is_bounded_by_its_pixels() {
+    let (first, second) = (camera(|_| {}).await, camera(|_| {}).await);
+    let limits = mjpeg::Limits { pixels: 640 * 360 + 1, ..mjpeg::Limits::default() };
+    let live = Live::new(sessions(|_| {})).with_mjpeg_limits(limits);
+    let other = CameraConfig { id: "other".into(), ..config(&second) };
+    let watched = live.mjpeg().watch(&config(&first), Quality::Low, 10).await.unwrap();
+    // A second quality of the same camera costs no decoder.
+    let again = live.mjpeg().watch(&config(&first), Quality::Medium, 10).await.unwrap();
+    assert!(matches!(live.mjpeg().watch(&other, Quality::Low, 10).await, Err(NoView::Full)));
+    drop((watched, again));
+    let room = async { while live.mjpeg().watch(&other, Quality::Low, 10).await.is_err() {} };
+    timeout(PATIENCE, room).await.expect("room is not given back");
 }
 
 // ---- what browsers play ------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ const MOST: usize = 10;
 async fn serve(streams: &[String], untaken: Duration) -> Page {
     let listed: String = streams.iter().map(|stream| format!("  - {{ {stream}, timeout_seconds: 5 }}\n")).collect();
     let sessions = Sessions::new(TaskTracker::new(), SessionLimits { grace: GRACE, ..SessionLimits::default() });
-    let live = Live::new(sessions.clone()).with_mjpeg_limits(Limits { untaken });
+    let live = Live::new(sessions.clone()).with_mjpeg_limits(Limits { untaken, ..Limits::default() });
     Page::start(&format!("web: {{ mjpeg_streams: {MOST} }}\nstreams:\n{listed}"), sessions, live).await
 }
 

@@ -15,7 +15,7 @@ use pulsebox::camera::{CameraUrl, Fault, Goodbyes, Verdict};
 use pulsebox::clock::Clock;
 use pulsebox::config::{CameraConfig, Config};
 use pulsebox::monitor::board::{Board, CameraStatus, Event, State};
-use pulsebox::monitor::look::{Eye, Later, Look, RealEye};
+use pulsebox::monitor::look::{Eye, Later, Look, Reading, RealEye};
 use pulsebox::monitor::{Ask, Before, Link, Means, Monitor, Orders};
 use simcam::{Auth, Camera, Codec, Mood, Options, Protocol};
 use tokio::sync::watch;
@@ -123,6 +123,7 @@ impl Eye for Reader {
                 at,
                 ms: began.elapsed().as_secs_f64() * 1e3,
                 rungs: Vec::new(),
+                reading: Reading::Own,
                 first_packet_ms: None,
                 first_frame_ms: None,
                 stream: Default::default(),

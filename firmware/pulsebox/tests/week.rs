@@ -13,7 +13,7 @@ use pulsebox::clock::Clock;
 use pulsebox::config::{self, CameraConfig, Config, HistoryConfig};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::monitor::board::{Board, State};
-use pulsebox::monitor::look::{Eye, Later, Look};
+use pulsebox::monitor::look::{Eye, Later, Look, Reading};
 use pulsebox::monitor::{Before, Link, Means, Monitor};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -79,6 +79,7 @@ impl Eye for Script {
                 at,
                 ms: LOOK_MS as f64,
                 rungs: Vec::new(),
+                reading: Reading::Own,
                 first_packet_ms,
                 first_frame_ms: first_packet_ms,
                 stream: Default::default(),

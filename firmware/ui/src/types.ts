@@ -34,7 +34,8 @@ export interface Recent {
   at: string;
   verdict: string;
   severity: Severity;
-  ms: number;
+  /** Null where the check read along with an open live view. */
+  ms: number | null;
 }
 
 export interface EvidencePicture {

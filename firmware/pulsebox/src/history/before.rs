@@ -14,7 +14,7 @@ use super::query::Sources;
 use super::rollup::{self, HOUR_MS};
 use super::spans::state_of;
 use crate::monitor::Before;
-use crate::monitor::board::{RECENT_KEPT, Recent, State};
+use crate::monitor::board::{RECENT_KEPT, Recent, State, latency_ms};
 
 /// The longest time off that a state reaches over: a restart or an update.
 const GAP_MS: i64 = 15 * 60_000;
@@ -67,14 +67,18 @@ impl Sources {
         for camera in cameras.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))? {
             let (number, key) = camera?;
             let mut last: Option<(State, i64)> = None;
+            // When what is newer than the unknown stretch at hand began.
+            let mut known_from = self.waiting.now;
             for change in states.query_map([number, from, LOOKED_AT], |row| Ok((row.get(0)?, row.get(1)?)))? {
                 let (state, began): (u8, i64) = change?;
                 match (state_of(state), last) {
-                    (Some(State::Unknown), _) => {}
+                    (Some(State::Unknown), _) if known_from - began > GAP_MS => break,
+                    (Some(State::Unknown), _) => continue,
                     (Some(state), None) => last = Some((state, began)),
                     (Some(state), Some((is, _))) if state == is => last = Some((is, began)),
                     _ => break,
                 }
+                known_from = began;
             }
             found.extend(last.map(|(state, began)| (key, (state, time(began)))));
         }
@@ -109,6 +113,6 @@ impl Sources {
 }
 
 fn bar(check: &Packed) -> Recent {
-    let ms = f64::from(check.first_packet_ms.unwrap_or(check.ms));
+    let ms = latency_ms(check.verdict, check.first_packet_ms.map(f64::from), f64::from(check.ms));
     Recent { at: time(check.at_ms), verdict: check.verdict, ms }
 }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -28,27 +29,22 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
     let mut sampler = Sampler::new("/proc".into(), "/sys".into());
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut disk = (0, 0);
+    let mut disk = Disk::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
         let folder = data.clone();
-        // Of a disk that hangs, the last figures stand.
-        let looked = timeout(DISK_DEADLINE, tokio::task::spawn_blocking(move || disk_space(&folder)));
-        disk = match stop.run_until_cancelled(looked).await {
-            None => return,
-            Some(Ok(Ok(space))) => space,
-            Some(_) => disk,
-        };
+        let looked = disk.look(DISK_DEADLINE, move || disk_space(&folder));
+        let Some(space) = stop.run_until_cancelled(looked).await else { return };
         let sampled = BoxStatus {
             clock: match clock_trust(clock.now()) {
                 Trust::Provisional => ClockState::Untrusted,
                 Trust::Taken | Trust::Synchronised => ClockState::Trusted,
             },
-            data_total: disk.0,
-            data_free: disk.1,
+            data_total: space.0,
+            data_free: space.1,
             ..sampler.sample()
         };
         board.change_host(|host| {
@@ -56,6 +52,26 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
             let BoxStatus { network, storage_fault, config_fault, bytes_written, .. } = std::mem::take(host);
             *host = BoxStatus { network, storage_fault, config_fault, bytes_written, ..sampled };
         });
+    }
+}
+
+/// Looks at the disk, on one thread at most: a disk that hangs holds its thread, and there are not many.
+#[derive(Default)]
+struct Disk {
+    /// A look that has not ended.
+    looking: Option<JoinHandle<(u64, u64)>>,
+    /// What the last one gave: its figures stand while a disk hangs.
+    space: (u64, u64),
+}
+
+impl Disk {
+    async fn look(&mut self, deadline: Duration, look: impl FnOnce() -> (u64, u64) + Send + 'static) -> (u64, u64) {
+        let looking = self.looking.get_or_insert_with(|| tokio::task::spawn_blocking(look));
+        if let Ok(ended) = timeout(deadline, looking).await {
+            self.looking = None;
+            self.space = ended.unwrap_or(self.space);
+        }
+        self.space
     }
 }
 
@@ -250,6 +266,21 @@ mod tests {
         let told = sampler.sample();
         let nothing = BoxStatus { version: env!("CARGO_PKG_VERSION"), ..BoxStatus::default() };
         assert_eq!(BoxStatus { daemon_cpu_percent: 0.0, ..told }, nothing);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_one_thread_and_its_last_figures_stand() {
+        let (answer, hangs) = std::sync::mpsc::channel();
+        let mut disk = Disk::default();
+        let deadline = Duration::from_millis(20);
+        assert_eq!(disk.look(Duration::from_secs(10), || (100, 50)).await, (100, 50));
+        assert_eq!(disk.look(deadline, move || hangs.recv().unwrap()).await, (100, 50));
+        for _ in 0..3 {
+            assert_eq!(disk.look(deadline, || panic!("a second thread")).await, (100, 50));
+        }
+        answer.send((100, 40)).unwrap();
+        assert_eq!(disk.look(Duration::from_secs(10), || (1, 1)).await, (100, 40));
+        assert_eq!(disk.look(Duration::from_secs(10), || (100, 30)).await, (100, 30));
     }
 
     #[tokio::test]

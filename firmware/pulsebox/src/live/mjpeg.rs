@@ -23,7 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::camera::sessions::Ending;
 use crate::camera::{Fault, Sessions, StreamKind, Target, Verdict};
 use crate::config::CameraConfig;
-use pipeline::{Latest, Outputs};
+use pipeline::{Latest, Outputs, Room};
 
 /// How large, how often and how finely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,11 +116,14 @@ pub struct Statistics {
 pub struct Limits {
     /// A client that takes no bytes for this long is ended.
     pub untaken: Duration,
+    /// The most pixels of all streams that are being decoded, each counted once: a decoder takes some 15 bytes for
+    /// each. Streams that are passed through as they come need none.
+    pub pixels: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { untaken: Duration::from_secs(30) }
+        Self { untaken: Duration::from_secs(30), pixels: 9_000_000 }
     }
 }
 
@@ -136,6 +139,8 @@ type Seats = HashMap<(String, StreamKind), Weak<Seat>>;
 struct Shared {
     sessions: Sessions,
     clients: AtomicUsize,
+    /// Pixels that are being decoded.
+    pixels: Arc<AtomicUsize>,
     /// Held for moments, never over an await.
     seats: Mutex<Seats>,
 }
@@ -156,7 +161,7 @@ struct Seat {
 impl Mjpeg {
     /// Nobody watches yet.
     pub fn new(sessions: Sessions) -> Self {
-        let shared = Shared { sessions, clients: AtomicUsize::new(0), seats: Mutex::default() };
+        let shared = Shared { sessions, clients: AtomicUsize::new(0), pixels: Arc::default(), seats: Mutex::default() };
         Self { limits: Limits::default(), shared: Arc::new(shared) }
     }
 
@@ -192,6 +197,9 @@ impl Mjpeg {
                     ending = Ending::Broken { fault, opened: true };
                 }
             }
+            if client.seat.outputs.has_no_room() {
+                return Err(NoView::Full);
+            }
             let is_undecodable = |fault: &Fault| fault.verdict == Verdict::Unsupported;
             if !matches!(&ending, Ending::Broken { fault, .. } if is_undecodable(fault)) {
                 break;
@@ -220,7 +228,8 @@ impl Mjpeg {
             let viewer = self.shared.sessions.join(camera, stream, target, deadline);
             let stop = CancellationToken::new();
             let outputs = Arc::new(Outputs::default());
-            tokio::spawn(pipeline::run(viewer, outputs.clone(), deadline, stop.clone()));
+            let room = Room::new(self.shared.pixels.clone(), self.limits.pixels);
+            tokio::spawn(pipeline::run(viewer, outputs.clone(), room, deadline, stop.clone()));
             Arc::new(Seat { target: target.clone(), outputs, _stop: stop.drop_guard() })
         });
         seats.insert(key, Arc::downgrade(&seat));
@@ -228,7 +237,7 @@ impl Mjpeg {
         drop(seats);
         let mut latest = seat.outputs.subscribe(quality);
         latest.mark_changed();
-        Client { latest, _seat: seat, place }
+        Client { latest, seat, place }
     }
 
     /// Clients now, over all cameras.
@@ -256,7 +265,7 @@ impl Mjpeg {
 /// Why there is nothing to watch.
 #[derive(Clone, Debug)]
 pub enum NoView {
-    /// As many clients as there may be are watching.
+    /// As many clients as there may be are watching, or as many pixels are being decoded.
     Full,
     /// The camera gives no picture.
     Ended(Ending),
@@ -291,7 +300,7 @@ impl Drop for Place {
 /// One who watches. Dropping it leaves.
 pub struct Client {
     latest: watch::Receiver<Latest>,
-    _seat: Arc<Seat>,
+    seat: Arc<Seat>,
     place: Place,
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
-use crate::camera::{RungTime, StreamInfo, Verdict};
+use crate::camera::{Rung, RungTime, Severity, StreamInfo, Verdict};
 
 /// Events kept for readers that are behind.
 pub const EVENTS_KEPT: usize = 4096;
@@ -54,6 +54,24 @@ pub struct Report {
     /// False where the picture was not decoded (H.265, interlaced H.264) and so not judged for black
     /// and covered.
     pub decoded: bool,
+}
+
+impl Report {
+    /// Milliseconds until the camera answered with video, or the whole check's where it did not; none where the
+    /// camera answered before the check began (a live view was open).
+    pub fn latency_ms(&self) -> Option<f64> {
+        latency_ms(self.verdict, self.first_packet_ms, self.ms)
+    }
+}
+
+/// [`Report::latency_ms`] of a check of which only this is known; `ms` is the whole check's.
+pub fn latency_ms(verdict: Verdict, first_packet_ms: Option<f64>, ms: f64) -> Option<f64> {
+    let row = verdict.row();
+    let came_to_nothing = match row.rung {
+        Some(rung) => rung <= Rung::FirstPacket,
+        None => row.severity == Severity::Unknown,
+    };
+    first_packet_ms.or_else(|| came_to_nothing.then_some(ms))
 }
 
 /// A camera's state: verdicts after thresholds.
@@ -145,8 +163,9 @@ pub struct Recent {
     pub at: Timestamp,
     /// What it said.
     pub verdict: Verdict,
-    /// Milliseconds to the first packet, or the whole check's where none came.
-    pub ms: f64,
+    /// Milliseconds to the first packet, or the whole check's where none came; none where a check read along with
+    /// an open live view: it waited for no first packet.
+    pub ms: Option<f64>,
 }
 
 /// All that is known of one camera.

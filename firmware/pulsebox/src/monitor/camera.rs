@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::{CameraStatus, Event, Incident, RECENT_KEPT, Recent, Report, Snapshot, State, Thumbnail};
 use super::judge::{Judge, Judged};
 use super::lanes::Lanes;
-use super::look::{GOODBYE, Look};
+use super::look::{GOODBYE, Look, Reading};
 use super::standing::{IncidentIds, Seen, Standing, Step};
 use super::{Ask, Means};
 use crate::camera::{Fault, Goodbyes, Verdict};
@@ -317,7 +317,7 @@ impl CameraTask {
             if self.recent.len() == RECENT_KEPT {
                 self.recent.pop_front();
             }
-            let ms = report.first_packet_ms.unwrap_or(report.ms);
+            let ms = report.latency_ms();
             self.recent.push_back(Recent { at: report.at, verdict: report.verdict, ms });
             self.last = Some(report.clone());
             events.push(Event::Checked {
@@ -406,6 +406,7 @@ async fn look_once(
         at,
         ms: started.elapsed().as_micros() as f64 / 1e3,
         rungs: Vec::new(),
+        reading: Reading::Own,
         first_packet_ms: None,
         first_frame_ms: None,
         stream: Default::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::board::{Report, Thumbnail};
-use super::look::Look;
+use super::look::{Look, Reading};
 use crate::camera::{Codec, Severity, StreamInfo, Verdict};
 use crate::config::{Alarm, CameraConfig, Expect};
 use crate::picture::{Looked, Memory};
@@ -50,10 +50,13 @@ impl Judge {
 
     /// Judges a look.
     pub fn report(&mut self, look: Look, camera: &CameraConfig) -> Judged {
-        let Look { at, ms, rungs, first_packet_ms, first_frame_ms, stream, picture, fault } = look;
+        let Look { at, ms, rungs, reading, first_packet_ms, first_frame_ms, stream, picture, fault } = look;
         let alarm = &camera.alarm;
         let (verdict, detail) = match (&fault, &picture) {
             (Some(fault), _) => (fault.verdict, fault.detail.clone()),
+            (None, Some(looked)) if reading == Reading::AlongOld => {
+                self.memory.judge_again(looked, alarm, at).unwrap_or((Verdict::Ok, String::new()))
+            }
             (None, Some(looked)) => self.memory.judge(looked, alarm, at).unwrap_or((Verdict::Ok, String::new())),
             (None, None) => (Verdict::Ok, String::new()),
         };
@@ -61,7 +64,7 @@ impl Judge {
             Verdict::Ok => self.warning(at, first_packet_ms, &stream, camera).unwrap_or((verdict, detail)),
             _ => (verdict, detail),
         };
-        let message = sentence(verdict, &detail, &stream, ms);
+        let message = sentence(verdict, &detail, &stream, ms, reading);
         let decoded = matches!(picture, Some(Looked::Decoded(_)));
         let picture = match picture {
             Some(Looked::Decoded(decoded)) => decoded.thumbnail.map(|jpeg| Thumbnail {
@@ -162,12 +165,17 @@ fn difference(learnt: &Learnt, now: &Learnt) -> Option<String> {
 }
 
 /// One message for a person: what, the particulars, and what to do.
-fn sentence(verdict: Verdict, detail: &str, stream: &StreamInfo, ms: f64) -> String {
+fn sentence(verdict: Verdict, detail: &str, stream: &StreamInfo, ms: f64, reading: Reading) -> String {
     let row = verdict.row();
+    let read = match reading {
+        Reading::Own => "",
+        Reading::Along => ", read from the live view that is open",
+        Reading::AlongOld => ", read from the live view that is open, in which key frames are rare",
+    };
     match verdict {
-        Verdict::Ok => format!("{}: {}, proved in {:.1} s.", row.title, describe(stream), ms / 1e3),
-        _ if detail.is_empty() => format!("{}. {}", row.title, row.advice),
-        _ => format!("{}: {detail}. {}", row.title, row.advice),
+        Verdict::Ok => format!("{}: {}, proved in {:.1} s{read}.", row.title, describe(stream), ms / 1e3),
+        _ if detail.is_empty() => format!("{}{read}. {}", row.title, row.advice),
+        _ => format!("{}: {detail}{read}. {}", row.title, row.advice),
     }
 }
 
@@ -193,4 +201,79 @@ fn etag(jpeg: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(jpeg);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::camera::{CameraUrl, Fault};
+    use crate::picture::{Looked, Structure};
+
+    /// What a judge says of looks a minute apart, each of the same picture.
+    fn judged(readings: &[Reading]) -> Vec<Report> {
+        let camera = CameraConfig::new("gate", CameraUrl::parse("rtsp://192.0.2.1/").unwrap());
+        let mut judge = Judge::default();
+        let look = |(minute, reading): (usize, &Reading)| {
+            let at = Timestamp::from_second(minute as i64 * 60).unwrap();
+            let picture = Some(Looked::Structure(Structure { width: 640, height: 360, profile: None, print: 7 }));
+            Look { reading: *reading, picture, ..look(at) }
+        };
+        readings.iter().enumerate().map(|at| judge.report(look(at), &camera).report).collect()
+    }
+
+    fn look(at: Timestamp) -> Look {
+        Look {
+            at,
+            ms: 607.0,
+            rungs: Vec::new(),
+            reading: Reading::Along,
+            first_packet_ms: None,
+            first_frame_ms: None,
+            stream: StreamInfo::default(),
+            picture: None,
+            fault: None,
+        }
+    }
+
+    fn verdicts(readings: &[Reading]) -> Vec<Verdict> {
+        judged(readings).iter().map(|report| report.verdict).collect()
+    }
+
+    #[test]
+    fn a_key_frame_seen_again_because_no_other_came_is_no_frozen_picture_and_heals_none() {
+        use Reading::{Along, AlongOld};
+        assert!(verdicts(&[Along; 20]).ends_with(&[Verdict::Frozen]), "it is frozen where it comes anew each time");
+        let rare = [&[Along][..], &[AlongOld; 19]].concat();
+        assert_eq!(verdicts(&rare), [Verdict::Ok; 20]);
+        let frozen = [&[Along; 20][..], &[AlongOld; 3]].concat();
+        assert_eq!(verdicts(&frozen)[19..], [Verdict::Frozen; 4]);
+    }
+
+    #[test]
+    fn a_check_that_read_along_says_so() {
+        let messages: Vec<String> =
+            judged(&[Reading::Own, Reading::Along]).into_iter().map(|report| report.message).collect();
+        assert!(messages[0].ends_with("proved in 0.6 s."), "{messages:?}");
+        assert!(messages[1].ends_with("proved in 0.6 s, read from the live view that is open."), "{messages:?}");
+        let camera = CameraConfig::new("gate", CameraUrl::parse("rtsp://192.0.2.1/").unwrap());
+        let fault = Some(Fault::new(Verdict::NoMedia, "nothing came for 15 s"));
+        let report = Judge::default().report(Look { fault, ..look(Timestamp::UNIX_EPOCH) }, &camera).report;
+        assert!(report.message.contains("nothing came for 15 s, read from the live view"), "{}", report.message);
+    }
+
+    #[test]
+    fn the_latency_of_a_check_is_never_its_time_of_looking() {
+        let [read_along] = &judged(&[Reading::Along])[..] else { panic!("one") };
+        assert_eq!(read_along.latency_ms(), None);
+        let own = Report { first_packet_ms: Some(41.5), ..read_along.clone() };
+        assert_eq!(own.latency_ms(), Some(41.5));
+        for (verdict, latency) in [
+            (Verdict::Timeout, Some(607.0)),
+            (Verdict::Blind, Some(607.0)),
+            (Verdict::Frozen, None),
+            (Verdict::Changed, None),
+        ] {
+            assert_eq!(Report { verdict, ..read_along.clone() }.latency_ms(), latency, "{verdict:?}");
+        }
+    }
 }

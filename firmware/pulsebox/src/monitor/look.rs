@@ -36,6 +36,18 @@ pub const GOODBYE: Duration = Duration::from_millis(1500);
 /// hundred a second on a small machine.
 static DECODING: Semaphore = Semaphore::const_new(1);
 
+/// Whose session a look reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// One of its own: it climbed the ladder.
+    #[default]
+    Own,
+    /// The one that is open for viewers.
+    Along,
+    /// The same, where no key frame came: the picture is the last one's, which other looks may have seen.
+    AlongOld,
+}
+
 /// What one look found, before thresholds and memory judge it.
 pub struct Look {
     /// When it began.
@@ -44,6 +56,8 @@ pub struct Look {
     pub ms: f64,
     /// The rungs reached.
     pub rungs: Vec<RungTime>,
+    /// Whose session was read.
+    pub reading: Reading,
     /// Milliseconds from the start to the first packet.
     pub first_packet_ms: Option<f64>,
     /// Milliseconds from the start to the first key frame.
@@ -127,6 +141,7 @@ pub async fn look(target: &Target, deadline: Duration, want: Want, goodbyes: &Go
         at,
         ms,
         rungs: climb.rungs().to_vec(),
+        reading: Reading::Own,
         first_packet_ms: climb.ms_to(Rung::FirstPacket),
         first_frame_ms: climb.ms_to(Rung::FirstKeyFrame),
         stream,
@@ -171,7 +186,9 @@ impl Take {
             let ((), (looked, done)) = tokio::try_join!(self.measure(end), decoding)?;
             match looked {
                 Ok(looked) => {
-                    climb.reached_at(Rung::Picture, done.max(arrived));
+                    if matches!(looked, Looked::Decoded(_)) {
+                        climb.reached_at(Rung::Picture, done.max(arrived));
+                    }
                     self.picture = Some(looked);
                     return Ok(());
                 }

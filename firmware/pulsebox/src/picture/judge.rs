@@ -63,6 +63,17 @@ impl Memory {
         black(looks, alarm).or(frozen).or_else(|| covered(looks, alarm))
     }
 
+    /// Judges a picture that an earlier look may have seen too. It is no new sign of a frozen camera, nor of a living
+    /// one: what was known of that stands.
+    pub fn judge_again(&self, looked: &Looked, alarm: &Alarm, at: Timestamp) -> Option<(Verdict, String)> {
+        let streak = self.streak.as_ref().filter(|streak| {
+            alarm.frozen_checks > 0 && matches!(streak.first.likeness(looked, alarm), Likeness::Same { .. })
+        });
+        let frozen = streak.and_then(|streak| streak.verdict(alarm, at));
+        let Looked::Decoded(Decoded { looks, .. }) = looked else { return frozen };
+        black(looks, alarm).or(frozen).or_else(|| covered(looks, alarm))
+    }
+
     /// Forgets all pictures: after a pause, a change of the camera's settings, or a fault.
     pub fn forget(&mut self) {
         self.streak = None;
@@ -83,10 +94,7 @@ impl Memory {
             (Some(streak), Likeness::Incomparable) if streak.incomparable < INCOMPARABLE => streak.incomparable += 1,
             (streak, _) => *streak = Some(Streak::begin(looked, at)),
         }
-        let streak = self.streak.as_ref().filter(|streak| streak.checks >= alarm.frozen_checks)?;
-        // Quick re-checks, and a still that is renewed each minute, show the same picture in good health.
-        let lasted = Duration::try_from(at.duration_since(streak.since)).unwrap_or_default();
-        (lasted >= alarm.frozen_for).then(|| (Verdict::Frozen, streak.detail(lasted)))
+        self.streak.as_ref()?.verdict(alarm, at)
     }
 }
 
@@ -107,6 +115,14 @@ impl Streak {
             Looked::Structure(structure) => First::Print(structure.print),
         };
         Self { first, since, checks: 1, incomparable: 0, percent: 0.0 }
+    }
+
+    /// Frozen, where it has lasted for long enough.
+    fn verdict(&self, alarm: &Alarm, at: Timestamp) -> Option<(Verdict, String)> {
+        // Quick re-checks, and a still that is renewed each minute, show the same picture in good health.
+        let lasted = Duration::try_from(at.duration_since(self.since)).unwrap_or_default();
+        let holds = self.checks >= alarm.frozen_checks && lasted >= alarm.frozen_for;
+        holds.then(|| (Verdict::Frozen, self.detail(lasted)))
     }
 
     fn detail(&self, lasted: Duration) -> String {

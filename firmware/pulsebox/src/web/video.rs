@@ -153,7 +153,9 @@ fn part(picture: Bytes) -> Part {
 fn refusal(none: &NoView, id: &str, most: usize) -> ApiError {
     match none {
         NoView::Full => ApiError::busy(
-            format!("as many MJPEG streams as there may be ({most}, `web.mjpeg_streams`) are being watched"),
+            format!(
+                "as many MJPEG streams as there may be are being watched ({most}, `web.mjpeg_streams`; fewer where they are large)"
+            ),
             "Close one, or watch GET /api/streams/{id}/live, which costs less.",
             10,
         ),

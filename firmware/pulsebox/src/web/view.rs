@@ -105,12 +105,13 @@ struct RecentView {
     at: Timestamp,
     verdict: Verdict,
     severity: Severity,
-    ms: f64,
+    /// To the first packet, or the whole check's where none came; null where it read along with an open live view.
+    ms: Option<f64>,
 }
 
 impl From<&Recent> for RecentView {
     fn from(recent: &Recent) -> Self {
-        Self { at: recent.at, verdict: recent.verdict, severity: recent.verdict.severity(), ms: millis(recent.ms) }
+        Self { at: recent.at, verdict: recent.verdict, severity: recent.verdict.severity(), ms: recent.ms.map(millis) }
     }
 }
 
@@ -205,7 +206,7 @@ fn stream_pulse(camera: &CameraStatus) -> Value {
         Some(report) => json!({
             "ts": report.at.to_string(),
             "status": status,
-            "latency": report.first_packet_ms.unwrap_or(report.ms).round() as i64,
+            "latency": report.latency_ms().map(|ms| ms.round() as i64),
             "message": report.message,
         }),
         None => json!({ "ts": "", "status": status, "latency": null, "message": "no data yet" }),

@@ -16,7 +16,7 @@ export function Bars({ recent, heartbeatSeconds }: { recent: readonly Recent[]; 
       {Array.from({ length: BARS - shown.length }, (_, i) => <i key={`empty-${i}`} data-severity="none" />)}
       {shown.map((check, i) =>
         check
-          ? <i key={check.at} data-severity={check.severity} title={`${exact(check.at)}: ${words(check.verdict).title}, ${millis(check.ms)}`} />
+          ? <i key={check.at} data-severity={check.severity} title={`${exact(check.at)}: ${words(check.verdict).title}${check.ms === null ? "" : `, ${millis(check.ms)}`}`} />
           : <i key={`gap-${i}`} data-severity="gap" title="Not watched" />)}
     </div>
   );

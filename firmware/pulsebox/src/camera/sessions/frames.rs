@@ -64,6 +64,8 @@ pub(super) struct Frames {
     pub next: u64,
     /// The last key frame's number, if it is still in the window.
     last_key: Option<u64>,
+    /// The last key frame, also when it has left the window.
+    newest_key: Option<Arc<LiveFrame>>,
 }
 
 impl Frames {
@@ -75,7 +77,11 @@ impl Frames {
         if frame.key {
             self.last_key = Some(number);
         }
-        self.window.push_back(Arc::new(LiveFrame { frame, number, time, lasts, made: OnceLock::new() }));
+        let live = Arc::new(LiveFrame { frame, number, time, lasts, made: OnceLock::new() });
+        if live.frame.key {
+            self.newest_key = Some(live.clone());
+        }
+        self.window.push_back(live);
         while self.has_too_much(limits) {
             let Some(gone) = self.window.pop_front() else { break };
             self.bytes -= gone.frame.data.len();
@@ -122,7 +128,7 @@ impl Frames {
     }
 
     pub fn clear(&mut self) {
-        (self.window, self.bytes, self.last_key) = (VecDeque::new(), 0, None);
+        (self.window, self.bytes, self.last_key, self.newest_key) = (VecDeque::new(), 0, None, None);
     }
 
     pub fn get(&self, number: u64) -> Option<&Arc<LiveFrame>> {
@@ -130,8 +136,14 @@ impl Frames {
         self.window.get(usize::try_from(number.checked_sub(first)?).ok()?)
     }
 
+    /// The last key frame, if a viewer can begin at it: all frames since are in the window.
     pub fn last_key(&self) -> Option<&Arc<LiveFrame>> {
         self.get(self.last_key?)
+    }
+
+    /// The last key frame, however old: what is sent looks like it, but nobody can begin at it.
+    pub fn newest_key(&self) -> Option<&Arc<LiveFrame>> {
+        self.newest_key.as_ref()
     }
 
     /// Whether a viewer at `number` has fallen out of the window: what is before the last key frame stays only for

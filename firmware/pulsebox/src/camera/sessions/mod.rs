@@ -12,6 +12,7 @@ mod upstream;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ pub struct Limits {
     pub frames: usize,
     /// The most bytes kept of one upstream; what viewers' rooms make of them may be as much again.
     pub bytes: usize,
+    /// The most bytes kept of all upstreams together: each gets an equal share where `bytes` of each were more.
+    pub all_bytes: usize,
     /// The oldest frame kept.
     pub age: Duration,
     /// Frames before the last key frame are kept this long: a viewer further behind goes on at that key frame.
@@ -74,11 +77,22 @@ impl Default for Limits {
             grace: Duration::from_secs(10),
             frames: 600,
             bytes: 8 << 20,
+            all_bytes: 32 << 20,
             age: Duration::from_secs(20),
             lag: Duration::from_secs(3),
         }
     }
 }
+
+impl Limits {
+    /// Of one of so many upstreams.
+    fn shared_by(self, upstreams: usize) -> Self {
+        Self { bytes: self.bytes.min(self.all_bytes / upstreams.max(1)), ..self }
+    }
+}
+
+/// How many upstreams are open: they share the bytes that may be kept.
+type Crowd = Arc<AtomicUsize>;
 
 type Key = (String, StreamKind);
 
@@ -92,6 +106,7 @@ struct Shared {
     limits: Limits,
     /// Counts connections that are being closed in good order; shared with the checks.
     partings: TaskTracker,
+    crowd: Crowd,
     /// The last upstream of each stream: open, or how it ended. Held for moments, never over an await.
     upstreams: Mutex<HashMap<Key, Arc<Upstream>>>,
 }
@@ -111,7 +126,7 @@ impl fmt::Debug for Sessions {
 impl Sessions {
     /// No upstream yet. Connections that are left are counted in `partings`.
     pub fn new(partings: TaskTracker, limits: Limits) -> Self {
-        Self { shared: Arc::new(Shared { limits, partings, upstreams: Mutex::default() }) }
+        Self { shared: Arc::new(Shared { limits, partings, crowd: Crowd::default(), upstreams: Mutex::default() }) }
     }
 
     /// Joins the stream's upstream, or opens one within `deadline`; call it inside a tokio runtime. It does
@@ -130,7 +145,7 @@ impl Sessions {
             }
             before.dismiss();
         }
-        let upstream = Arc::new(Upstream::new(target.clone(), deadline, self.shared.limits));
+        let upstream = Arc::new(Upstream::new(target.clone(), deadline, self.shared.limits, &self.shared.crowd));
         // The same one that was just made: nothing has ended it.
         let viewer = upstream.clone().first();
         let goodbyes = super::Goodbyes::among(&self.shared.partings);

@@ -1,6 +1,7 @@
 //! One open camera and those who watch it.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::frames::{Frames, LiveFrame};
-use super::{GOODBYE, Limits, Statistics, StreamKind};
+use super::{Crowd, GOODBYE, Limits, Statistics, StreamKind};
 use crate::camera::{Climb, Fault, Goodbyes, Rung, RungTime, Session, Target, Verdict};
 
 /// A camera without room is asked again this often while it is being opened: the other viewer may be a check of
@@ -60,6 +61,8 @@ pub(super) struct Upstream {
 
 struct State {
     frames: Frames,
+    /// While it is open.
+    among: Option<Among>,
     ended: Option<(Ending, Instant)>,
     viewers: usize,
     taps: usize,
@@ -73,10 +76,39 @@ struct State {
     skips: u64,
 }
 
+impl State {
+    /// What is kept of it.
+    fn let_go(&mut self) {
+        self.frames.clear();
+        self.among = None;
+    }
+}
+
+/// One of the upstreams that are open.
+struct Among(Crowd);
+
+impl Among {
+    fn join(crowd: &Crowd) -> Self {
+        crowd.fetch_add(1, Ordering::Relaxed);
+        Self(crowd.clone())
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Among {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Upstream {
-    pub fn new(target: Target, deadline: Duration, limits: Limits) -> Self {
+    pub fn new(target: Target, deadline: Duration, limits: Limits, crowd: &Crowd) -> Self {
         let state = State {
             frames: Frames::default(),
+            among: Some(Among::join(crowd)),
             ended: None,
             viewers: 0,
             taps: 0,
@@ -117,13 +149,13 @@ impl Upstream {
         }
         state.viewers += 1;
         state.idle = None;
-        Some(Viewer { place: Place::new(self.clone()), is_tap: false })
+        Some(Viewer { place: Place::new(self.clone(), false) })
     }
 
     /// The first viewer of an upstream that was just made.
     pub fn first(self: Arc<Self>) -> Viewer {
         self.state().viewers = 1;
-        Viewer { place: Place::new(self), is_tap: false }
+        Viewer { place: Place::new(self, false) }
     }
 
     /// A tap of an upstream that has not ended.
@@ -133,7 +165,7 @@ impl Upstream {
             return None;
         }
         state.taps += 1;
-        Some(Tap(Viewer { place: Place::new(self.clone()), is_tap: true }))
+        Some(Tap(Viewer { place: Place::new(self.clone(), true) }))
     }
 
     /// Tells it to end.
@@ -160,7 +192,7 @@ impl Upstream {
             camera,
             stream,
             viewers: state.viewers,
-            key: state.frames.last_key().cloned(),
+            key: state.frames.newest_key().cloned(),
             fps: rates.map(|(fps, _)| fps),
             kbps: rates.map(|(_, kbps)| kbps),
             bytes: state.bytes,
@@ -192,7 +224,7 @@ impl Upstream {
         if state.ended.is_none() {
             state.ended = Some((ending, Instant::now()));
         }
-        state.frames.clear();
+        state.let_go();
         drop(state);
         self.progress.send_modify(|n| *n += 1);
     }
@@ -268,7 +300,8 @@ impl Upstream {
         let mut state = self.state();
         state.bytes += frame.data.len() as u64;
         state.packets = session.packets();
-        state.frames.push(frame, &self.limits);
+        let upstreams = state.among.as_ref().map_or(1, Among::count);
+        state.frames.push(frame, &self.limits.shared_by(upstreams));
         drop(state);
         self.progress.send_modify(|n| *n += 1);
     }
@@ -284,7 +317,7 @@ impl Upstream {
                 let until = state.idle.filter(|_| state.viewers == 0).map(|idle| idle + self.limits.grace);
                 if until.is_some_and(|until| until <= Instant::now()) && state.taps == 0 {
                     state.ended = Some((Ending::Changed, Instant::now()));
-                    state.frames.clear();
+                    state.let_go();
                     return;
                 }
                 until.filter(|until| *until > Instant::now())
@@ -321,12 +354,16 @@ struct Place {
     at: Option<u64>,
     /// Left out since then, and waiting for a key frame.
     missed_from: Option<u64>,
+    /// Begins anywhere where there is no key frame to start at.
+    is_tap: bool,
+    /// Since when there is none in an upstream that is open.
+    waits: Option<Instant>,
 }
 
 impl Place {
-    fn new(upstream: Arc<Upstream>) -> Self {
+    fn new(upstream: Arc<Upstream>, is_tap: bool) -> Self {
         let progress = upstream.progress.subscribe();
-        Self { upstream, progress, at: None, missed_from: None }
+        Self { upstream, progress, at: None, missed_from: None, is_tap, waits: None }
     }
 
     /// What is there at once.
@@ -343,8 +380,16 @@ impl Place {
         }
         let at = match self.at {
             Some(at) => at,
-            None => state.frames.last_key()?.number,
+            None => match state.frames.last_key() {
+                Some(key) => key.number,
+                None if self.is_tap && state.frames.next > 0 => state.frames.next,
+                None => {
+                    self.waits = self.waits.or((state.frames.next > 0).then(Instant::now));
+                    return None;
+                }
+            },
         };
+        self.waits = None;
         if let Some(from) = self.missed_from.take() {
             state.skips += 1;
             self.at = Some(at);
@@ -361,18 +406,31 @@ impl Place {
             if let Some(item) = self.take() {
                 return item;
             }
+            let waits_until = self.waits.map(|since| since + self.upstream.deadline);
+            let changed = match waits_until {
+                // Others may watch on: only who cannot begin is told.
+                Some(until) if until <= Instant::now() => return Err(self.no_key_frame()),
+                Some(until) => timeout_at(until, self.progress.changed()).await.unwrap_or(Ok(())),
+                // The upstream has its own deadlines for its opening and for each frame.
+                None => self.progress.changed().await,
+            };
             // The sender lives in the upstream, which we hold.
-            if self.progress.changed().await.is_err() {
+            if changed.is_err() {
                 return Err(Ending::Changed);
             }
         }
+    }
+
+    fn no_key_frame(&self) -> Ending {
+        let waited = self.upstream.deadline.as_secs_f32();
+        let detail = format!("no key frame to begin with came within {waited:.0} s of the stream that is open");
+        Ending::Broken { fault: Fault::new(Verdict::NoKeyframe, detail), opened: self.missed_from.is_some() }
     }
 }
 
 /// Somebody who watches one stream. Dropping it leaves.
 pub struct Viewer {
     place: Place,
-    is_tap: bool,
 }
 
 impl fmt::Debug for Viewer {
@@ -387,7 +445,8 @@ impl Viewer {
     ///
     /// # Errors
     /// The camera could not be opened, broke, or was changed; from then on always the same. It waits as long as
-    /// the camera may take: the deadline given to [`super::Sessions::join`].
+    /// the camera may take: the deadline given to [`super::Sessions::join`]. Where the stream is open and no key
+    /// frame comes to begin with within that time, this viewer alone gets [`Verdict::NoKeyframe`].
     pub async fn next(&mut self) -> Result<Item, Ending> {
         self.place.next().await
     }
@@ -407,7 +466,7 @@ impl Viewer {
 impl Drop for Viewer {
     fn drop(&mut self) {
         let mut state = self.place.upstream.state();
-        if self.is_tap {
+        if self.place.is_tap {
             state.taps = state.taps.saturating_sub(1);
         } else {
             state.viewers = state.viewers.saturating_sub(1);
@@ -425,10 +484,10 @@ impl Drop for Viewer {
 pub struct Tap(Viewer);
 
 impl Tap {
-    /// As [`Viewer::next`].
+    /// As [`Viewer::next`], but where the last key frame has left the window, it begins with what comes next.
     ///
     /// # Errors
-    /// As there.
+    /// As there, without a wait for a key frame.
     pub async fn next(&mut self) -> Result<Item, Ending> {
         self.0.next().await
     }
@@ -444,9 +503,9 @@ impl Tap {
         self.0.place.upstream.state().packets
     }
 
-    /// The last key frame in hand.
-    pub fn last_key(&self) -> Option<Arc<LiveFrame>> {
-        self.0.place.upstream.state().frames.last_key().cloned()
+    /// The last key frame, however old.
+    pub fn newest_key(&self) -> Option<Arc<LiveFrame>> {
+        self.0.place.upstream.state().frames.newest_key().cloned()
     }
 
     /// As [`Viewer::is_stream`].

@@ -304,6 +304,36 @@ async fn a_state_and_the_last_bars_reach_back_over_restarts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_state_does_not_reach_back_over_hours_in_which_the_box_was_blind() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::turned(start());
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    scene.state("gate", State::Up).await;
+    pass(MINUTE).await;
+    scene.state("gate", State::Unknown).await;
+    pass(MINUTE * 300).await;
+    let seen_again = clock.now();
+    scene.state("gate", State::Up).await;
+    pass(MINUTE).await;
+    // …but over a moment's blindness it does.
+    scene.state("gate", State::Unknown).await;
+    pass(MINUTE).await;
+    scene.state("gate", State::Up).await;
+    pass(MINUTE).await;
+    scene.end().await;
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    let before = scene.history.before().await.unwrap();
+    assert_eq!(before.states["gate"], (State::Up, seen_again));
+    // Blind as it was stopped: nobody knows what the camera is.
+    scene.state("gate", State::Unknown).await;
+    pass(MINUTE * 300).await;
+    scene.end().await;
+    let scene = Scene::begin(Some(folder.path()), clock.clone());
+    assert!(!scene.history.before().await.unwrap().states.contains_key("gate"));
+    scene.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_evidence_of_an_incident_is_kept_through_a_restart_and_without_a_disk() {
     let folder = tempfile::tempdir().unwrap();
     for folder in [None, Some(folder.path())] {

@@ -2,11 +2,11 @@
 //! quality that somebody watches.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Quality, Statistics, broken_down};
 use crate::camera::sessions::{Ending, Item, Viewer};
 use crate::camera::{Codec, Fault, Frame, StreamKind, Verdict};
-use crate::picture::{StreamDecoder, sound_jpeg_size};
+use crate::picture::{self, StreamDecoder, sound_jpeg_size};
+
+/// Frames of all cameras decoded at once: the other cores are for the checks and the page.
+static DECODING: Semaphore = Semaphore::const_new(2);
 
 /// What a quality shows.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(super) struct Outputs {
     passed: AtomicU64,
     bad: AtomicU64,
     skipped: AtomicU64,
+    has_no_room: AtomicBool,
 }
 
 impl Default for Outputs {
@@ -46,6 +50,7 @@ impl Default for Outputs {
             passed: AtomicU64::default(),
             bad: AtomicU64::default(),
             skipped: AtomicU64::default(),
+            has_no_room: AtomicBool::default(),
         }
     }
 }
@@ -57,6 +62,11 @@ impl Outputs {
 
     pub fn has_ended(&self) -> bool {
         self.latest.iter().any(|latest| matches!(*latest.borrow(), Latest::Ended(_)))
+    }
+
+    /// Whether it ended for want of room to decode.
+    pub fn has_no_room(&self) -> bool {
+        self.has_no_room.load(Ordering::Relaxed)
     }
 
     pub fn statistics(&self, camera: String, stream: StreamKind) -> Statistics {
@@ -133,6 +143,47 @@ impl Pace {
     }
 }
 
+/// Room for one stream's pictures among all that are being decoded.
+pub(super) struct Room {
+    /// Pixels of all of them.
+    taken: Arc<AtomicUsize>,
+    most: usize,
+    /// Pixels of this one.
+    own: usize,
+}
+
+impl Room {
+    /// None taken yet; there are `most` pixels for all who share `taken`.
+    pub fn new(taken: Arc<AtomicUsize>, most: usize) -> Self {
+        Self { taken, most, own: 0 }
+    }
+
+    /// Takes room for pictures of so many pixels in the place of what it has; false where there is none.
+    fn take(&mut self, pixels: usize) -> bool {
+        self.taken.fetch_sub(std::mem::take(&mut self.own), Ordering::Relaxed);
+        let more = |now: usize| now.checked_add(pixels).filter(|all| *all <= self.most);
+        let fits = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        self.own = if fits { pixels } else { 0 };
+        fits
+    }
+
+    /// Whether there is room for a frame: key frames tell the size.
+    fn has_room_for(&mut self, frame: &Frame) -> bool {
+        if !frame.key || frame.codec == Codec::Mjpeg {
+            return true;
+        }
+        let told = picture::describe(frame);
+        let pixels = told.width.unwrap_or(0) as usize * told.height.unwrap_or(0) as usize;
+        pixels == self.own || self.take(pixels)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.own, Ordering::Relaxed);
+    }
+}
+
 /// Decodes and encodes; goes to a blocking thread and back with each frame.
 struct Worker {
     decoder: StreamDecoder,
@@ -144,15 +195,21 @@ struct Worker {
 
 /// Reads `viewer` until it ends or `stop`; what ends it is told to all clients. Nothing but damaged frames for
 /// `patience` ends it too.
-pub(super) async fn run(viewer: Viewer, outputs: Arc<Outputs>, patience: Duration, stop: CancellationToken) {
+pub(super) async fn run(
+    viewer: Viewer,
+    outputs: Arc<Outputs>,
+    room: Room,
+    patience: Duration,
+    stop: CancellationToken,
+) {
     let ending = tokio::select! {
-        ending = work(viewer, outputs.clone(), patience) => ending,
+        ending = work(viewer, outputs.clone(), room, patience) => ending,
         () = stop.cancelled() => return,
     };
     outputs.end(&ending);
 }
 
-async fn work(mut viewer: Viewer, outputs: Arc<Outputs>, patience: Duration) -> Ending {
+async fn work(mut viewer: Viewer, outputs: Arc<Outputs>, mut room: Room, patience: Duration) -> Ending {
     let mut worker = Worker {
         decoder: StreamDecoder::default(),
         outputs: outputs.clone(),
@@ -173,10 +230,17 @@ async fn work(mut viewer: Viewer, outputs: Arc<Outputs>, patience: Duration) -> 
         if live.frame.codec == Codec::Mjpeg && wanted.is_empty() {
             continue;
         }
+        if !room.has_room_for(&live.frame) {
+            outputs.has_no_room.store(true, Ordering::Relaxed);
+            let detail = "this box decodes as many pixels as it may: watch fewer MJPEG streams, or smaller ones";
+            return Ending::Broken { fault: Fault::new(Verdict::Busy, detail), opened: true };
+        }
+        let Ok(turn) = DECODING.acquire().await else { return broken_down() };
         // A frame takes milliseconds. Meanwhile the session keeps what comes, and where it becomes too much the
         // viewer goes on at a key frame.
         let Ok((back, taken)) = spawn_blocking(move || {
             let taken = worker.take(&live.frame, &wanted);
+            drop(turn);
             (worker, taken)
         })
         .await

@@ -1,16 +1,17 @@
 //! A look at a camera that somebody watches: it reads along and opens no session of its own.
 //!
-//! The session was opened for the viewer, so nothing is learnt of how long the camera takes to answer: the rungs are
-//! those of the opening, and there is no time to the first packet.
+//! The session was opened for the viewer, so nothing is learnt of how long the camera takes to answer: no rung is
+//! climbed but the picture's, and there is no time to the first packet. Only where the session cannot be opened, the
+//! rungs are those of its opening.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Look, MEASURE, MEASURE_FRAMES, MEASURE_MAX, Rate, SECOND_CHANCES, Want, decode};
+use super::{Look, MEASURE, MEASURE_FRAMES, MEASURE_MAX, Rate, Reading, SECOND_CHANCES, Want, decode};
 use crate::camera::sessions::{Ending, Item, LiveFrame, Tap};
-use crate::camera::{Fault, StreamInfo, Verdict};
+use crate::camera::{Fault, Rung, RungTime, StreamInfo, Verdict};
 use crate::picture::{self, Looked};
 
 /// A key frame that came at most this long before the look proves the picture of now.
@@ -23,15 +24,32 @@ pub(super) async fn look_along(tap: Tap, deadline: Duration, want: &Want) -> Opt
     let packets = tap.packets();
     let mut along = Along { tap, started, rate: Rate::default(), lost: 0, key: None, is_alive: false };
     let looked = along.look(started + deadline, want.thumbnail).await;
+    let ms = started.elapsed().as_micros() as f64 / 1e3;
+    let mut rungs = Vec::new();
+    let mut reading = Reading::Along;
     let (picture, fault) = match looked {
-        Ok(looked) => (Some(looked), None),
+        Ok((looked, age)) => {
+            if matches!(looked, Looked::Decoded(_)) {
+                rungs.push(RungTime { rung: Rung::Picture, ms });
+            }
+            if age == Age::Old {
+                reading = Reading::AlongOld;
+            }
+            (Some(looked), None)
+        }
         Err(Ending::Changed) => return None,
-        Err(Ending::Broken { fault, .. }) => (None, Some(fault)),
+        Err(Ending::Broken { fault, opened: true }) => (None, Some(fault)),
+        Err(Ending::Broken { fault, opened: false }) => {
+            rungs = along.tap.rungs();
+            reading = Reading::Own;
+            (None, Some(fault))
+        }
     };
     Some(Look {
         at: want.at,
-        ms: started.elapsed().as_micros() as f64 / 1e3,
-        rungs: along.tap.rungs(),
+        ms,
+        rungs,
+        reading,
         first_packet_ms: None,
         first_frame_ms: None,
         stream: along.stream(packets),
@@ -52,26 +70,43 @@ struct Along {
     is_alive: bool,
 }
 
+/// Whether a key frame proves the picture of now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Fresh,
+    Old,
+}
+
 fn broken(fault: Fault) -> Ending {
     Ending::Broken { fault, opened: true }
 }
 
 impl Along {
-    async fn look(&mut self, end: Instant, thumbnail: bool) -> Result<Looked, Ending> {
+    async fn look(&mut self, end: Instant, thumbnail: bool) -> Result<(Looked, Age), Ending> {
         let mut damage = None;
         for _ in 0..=SECOND_CHANCES {
             match timeout_at(end, self.read()).await {
                 Ok(read) => read?,
-                Err(_) => return Err(broken(damage.unwrap_or_else(|| self.out_of_time()))),
+                Err(_) => match damage {
+                    Some(fault) => return Err(broken(fault)),
+                    None => return Ok((self.look_back().await?, Age::Old)),
+                },
             }
             let Some(key) = self.key.take() else { continue };
             match decode(key.frame.clone(), thumbnail).await.0 {
-                Ok(looked) => return Ok(looked),
+                Ok(looked) => return Ok((looked, Age::Fresh)),
                 Err(fault) if fault.verdict != Verdict::Undecodable => return Err(broken(fault)),
                 Err(fault) => damage = Some(fault),
             }
         }
         Err(broken(damage.unwrap_or_else(|| self.out_of_time())))
+    }
+
+    /// Where the time is over and no fresh key frame has come: some cameras send one a minute, or only as they begin
+    /// to play. What flows behind the last one proves the stream. No thumbnail is made of it: it shows the past.
+    async fn look_back(&self) -> Result<Looked, Ending> {
+        let key = self.tap.newest_key().filter(|_| self.is_alive).ok_or_else(|| broken(self.out_of_time()))?;
+        decode(key.frame.clone(), false).await.0.map_err(broken)
     }
 
     /// Reads until there is a fresh key frame, a frame that came just now, and enough to tell the rate.
@@ -122,12 +157,12 @@ impl Along {
         if self.is_alive {
             Fault::new(Verdict::NoKeyframe, format!("a key frame did not come within {waited:.1} s"))
         } else {
-            Fault::new(Verdict::NoMedia, format!("nothing came for {waited:.1} s in the session that is being watched"))
+            Fault::new(Verdict::NoMedia, format!("nothing came for {waited:.1} s"))
         }
     }
 
     fn stream(&self, packets_before: Option<u64>) -> StreamInfo {
-        let Some(last) = self.tap.last_key() else { return StreamInfo::default() };
+        let Some(last) = self.tap.newest_key() else { return StreamInfo::default() };
         let mut info = picture::describe(&last.frame);
         if self.tap.is_stream() {
             info.fps = self.rate.fps();

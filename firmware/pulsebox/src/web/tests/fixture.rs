@@ -68,7 +68,7 @@ pub fn camera(id: &str, name: &str, state: State, before: Verdict, verdict: Verd
     let since = ago(if state == State::Up { 90_061 } else { 247 });
     let recent = (0..50).map(|i| {
         let verdict = if i < 34 { before } else { verdict };
-        Recent { at: ago(15 * (49 - i) + 3), verdict, ms: 41.5 + i as f64 }
+        Recent { at: ago(15 * (49 - i) + 3), verdict, ms: Some(41.5 + i as f64) }
     });
     let incident = matches!(state, State::Down | State::Degraded).then(|| {
         let message = verdict.row().title.into();
