@@ -94,6 +94,11 @@ export function cause(camera: CameraView, words: Words): { text: string; advice:
   return { text: words("ok").title, advice: "", since };
 }
 
+/** Whether "for 5 min" belongs to what `cause` says; a pause that says its end needs none. */
+export function dated(camera: CameraView): boolean {
+  return camera.state === "paused" ? !camera.paused_until : camera.verdict !== null;
+}
+
 /** What else a person must know of the last check; empty where there is nothing. */
 export function remark(camera: CameraView): string {
   const notes: string[] = [];

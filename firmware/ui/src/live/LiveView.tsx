@@ -170,6 +170,14 @@ export function LiveView({ camera, compact = false }: Props) {
           }}
         />
         <Words state={state} compact={compact} skipped={skipped} />
+        {!compact && (
+          <div class="over in-full">
+            {running
+              ? <Button icon="pause" label="Pause" onClick={pause} />
+              : <Button icon="play" label="Play" onClick={() => play(quality)} disabled={refused} />}
+            <Button icon="down" label="Leave full screen" onClick={() => fullScreen(stage.current, video.current)} />
+          </div>
+        )}
         {compact && (
           <div class="over">
             {running

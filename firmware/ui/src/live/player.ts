@@ -34,7 +34,7 @@ interface Status {
 }
 
 /** What no further try makes better; a wrong password tried again and again locks cameras. */
-const FOR_GOOD = ["AUTH", "FORBIDDEN", "NOT_FOUND", "UNSUPPORTED", "COMMAND"];
+const FOR_GOOD = ["AUTH", "NOT_FOUND", "UNSUPPORTED", "COMMAND"];
 
 /** Waiting for the browser to take them; more, and the view begins anew at a key frame. */
 const QUEUE_BYTES_MAX = 16 << 20;
