@@ -227,7 +227,7 @@ function Words({ state, compact, skipped }: { state: PlayerState; compact: boole
       {state.is === "lost" && <p><span class="spinner" aria-hidden="true" /> {state.opened || link.value.state !== "live" ? "Connection lost" : "No live view (too many open?)"}, trying again …</p>}
       {state.is === "unsupported" && <p class="bad">This browser cannot play {codecName(state.codec)}.{!compact && " Choose another quality."}</p>}
       {(state.is === "error" || state.is === "ended") && (
-        <p class="bad"><strong>{state.message}</strong>{!compact && state.advice && <> <Rich text={state.advice} /></>}</p>
+        <p class="bad"><strong>{state.message}{/[.!?]$/.test(state.message) ? "" : "."}</strong>{!compact && state.advice && <> <Rich text={state.advice} /></>}</p>
       )}
     </div>
   );
