@@ -94,6 +94,11 @@ export function cause(camera: CameraView, words: Words): { text: string; advice:
   return { text: words("ok").title, advice: "", since };
 }
 
+/** Whether "for 5 min" belongs to what `cause` says; a pause that says its end needs none. */
+export function dated(camera: CameraView): boolean {
+  return camera.state === "paused" ? !camera.paused_until : camera.verdict !== null;
+}
+
 /** What else a person must know of the last check; empty where there is nothing. */
 export function remark(camera: CameraView): string {
   const notes: string[] = [];
@@ -108,12 +113,16 @@ export function remark(camera: CameraView): string {
 /** Checks further apart than this many heartbeats and a long check have a gap between them. */
 const GAP_HEARTBEATS = 2;
 const LONG_CHECK_S = 20;
+/** After a refused password the box waits on purpose, up to this long: watched, only seldom. */
+const AUTH_WAIT_S = 15 * 60;
 
 /** The checks, and null wherever nobody was watching between two of them. */
 export function withGaps(checks: readonly Recent[], heartbeatSeconds: number): (Recent | null)[] {
-  const gap = (GAP_HEARTBEATS * heartbeatSeconds + LONG_CHECK_S) * 1000;
+  const usual = (GAP_HEARTBEATS * heartbeatSeconds + LONG_CHECK_S) * 1000;
+  const afterRefusal = Math.max(usual, (AUTH_WAIT_S + LONG_CHECK_S) * 1000);
   return checks.flatMap((check, i) => {
     const before = checks[i - 1];
+    const gap = before?.verdict === "auth" ? afterRefusal : usual;
     const silent = before && Date.parse(check.at) - Date.parse(before.at) > gap;
     return silent ? [null, check] : [check];
   });

@@ -11,6 +11,12 @@ test("bars have a gap where nobody watched, and none for one slow check", () => 
   assert.deepEqual(shown.map((one) => one === null), [false, false, false, true, false]);
 });
 
+test("the wait after a refused password is no gap", () => {
+  const refused = (seconds: number): Recent => ({ ...check(seconds), verdict: "auth", severity: "fault" });
+  const shown = withGaps([refused(0), refused(120), refused(120 + 900), check(120 + 900 + 960)], 15);
+  assert.deepEqual(shown.map((one) => one === null), [false, false, false, true, false]);
+});
+
 test("uptime is never rounded up to 100 %", () => {
   assert.equal(percent(99.9999), "99.999 %");
   assert.equal(percent(99.996), "99.996 %");

@@ -1,4 +1,4 @@
-// What was: latency, time to the first frame, frame rate and bit rate over a day to a year, and the CSV of it.
+// What was: latency, time to the first frame, frame rate and bit rate over an hour to a year, and the CSV of it.
 import { useMemo, useState } from "preact/hooks";
 import { href, part } from "../api";
 import { ErrorNotice, LinkButton } from "../components";
@@ -8,7 +8,10 @@ import { boxNow, millis } from "../words";
 import { useAsked } from "./ask";
 
 const DAY_MS = 86_400_000;
+/** The box tells the last so many checks; fewer, and the camera is new. */
+const YOUNG_CHECKS = 40;
 export const RANGES = [
+  { days: 1 / 24, text: "1 h" },
   { days: 1, text: "24 h" },
   { days: 7, text: "7 d" },
   { days: 30, text: "30 d" },
@@ -22,7 +25,8 @@ export function period(days: number): string {
 }
 
 export function History({ camera }: { camera: CameraView }) {
-  const [days, setDays] = useState(1);
+  // A camera that was added within the hour has nothing older to show.
+  const [days, setDays] = useState<number>(() => (camera.recent.length < YOUNG_CHECKS ? 1 / 24 : 1));
   // A new check of the day may change the charts; asked for each minute at most.
   const minute = Math.floor(Date.parse(camera.checked_at ?? "1970-01-01") / 60_000);
   const query = useMemo(() => period(days), [days, minute]);

@@ -16,7 +16,10 @@ function said({ percent: share, times_ms: times }: Share): string {
   if (share === null) return "not watched";
   const parts = [];
   if (times.down > 0) parts.push(`down ${span(times.down)}`);
-  if (times.unwatched > 0) parts.push(`not watched ${span(times.unwatched)}`);
+  // The shorter of the two: of a new camera, how long it has been watched.
+  const watched = times.up + times.degraded + times.down + times.unknown;
+  if (times.unwatched > watched) parts.push(`watched for ${span(watched)}`);
+  else if (times.unwatched > 0) parts.push(`not watched ${span(times.unwatched)}`);
   return parts.join(", ") || "never down";
 }
 

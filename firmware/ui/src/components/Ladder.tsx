@@ -36,6 +36,8 @@ export function Ladder({ rungs, running = false, verdict, title, advice, message
   const highest = Math.max(-1, ...shown.map((rung, i) => (times.has(rung) ? i : -1)));
   const mark = (rung: Rung, i: number): Mark => {
     if (rung === fell) return "failed";
+    // Nothing stands above a fall, whatever was reached before it.
+    if (fell && ALL.indexOf(rung) > ALL.indexOf(fell)) return "open";
     if (times.has(rung)) return "reached";
     if (i < highest) return "skipped";
     if (running) return i === highest + 1 ? "current" : "open";
@@ -51,8 +53,8 @@ export function Ladder({ rungs, running = false, verdict, title, advice, message
             <span class="mark" aria-hidden="true">
               {is === "reached" ? <Icon name="up" size={14} /> : is === "failed" ? <Icon name="down" size={14} /> : is === "current" ? <span class="spinner" /> : null}
             </span>
-            <span class="rung">{RUNG_WORD[rung]}<span class="unseen">: {SAID[is]}</span></span>
-            <span class="ms">{ms !== undefined && is !== "failed" ? millis(ms) : is === "skipped" ? "not judged" : ""}</span>
+            <span class="rung">{RUNG_WORD[rung]}<span class="unseen">: {is === "skipped" && rung !== "picture" ? "not asked" : SAID[is]}</span></span>
+            <span class="ms">{ms !== undefined && is === "reached" ? millis(ms) : is === "skipped" ? (rung === "picture" ? "not judged" : "not asked") : ""}</span>
             {is === "failed" && (
               <div class="fell">
                 <strong>{title ?? row?.title}</strong>

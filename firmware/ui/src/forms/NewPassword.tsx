@@ -19,7 +19,7 @@ export function NewPassword({ label, help, first, second, onFirst, onSecond, err
   return (
     <>
       <PasswordField label={label} help={help} error={error} value={first} onValue={onFirst} autocomplete="new-password" />
-      <p class="strength" role="status">{strength(first)}</p>
+      <p class="strength" role="status">{error ? "" : strength(first)}</p>
       <PasswordField label="Once more" error={differs ? "The two are not the same." : null} value={second} onValue={onSecond}
         autocomplete="new-password" />
     </>

@@ -1,18 +1,20 @@
 // A camera's picture: the last good one, or live. Says in words what it is doing, and plays nothing that
 // nobody looks at: leaving the page ends it, and so does a tab that is hidden for long.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { href, part } from "../api";
+import { call, href, part, told as inWords } from "../api";
 import { Button, Icon, Rich, Select } from "../components";
 import { Picture } from "./Picture";
 import { refreshSession } from "../session";
 import { link } from "../store";
 import type { CameraView } from "../types";
-import { codecName } from "../words";
+import { codecName, span } from "../words";
 import { Player, playsCodec, type PlayerState, type StreamKind } from "./player";
 
 export type Quality = StreamKind | "low" | "medium" | "high";
 
 const HIDDEN_MS = 30_000;
+/** Opening a camera may take its time-out twice. */
+const STILL_DEADLINE_MS = 60_000;
 const SKIPPED_SHOWN_MS = 4_000;
 
 interface Props {
@@ -23,17 +25,27 @@ interface Props {
 
 const isStill = (quality: Quality): quality is "low" | "medium" | "high" => quality !== "main" && quality !== "sub";
 
+/** Whether the box can make JPEGs of one of its streams; a sub-stream's codec is known only once it is opened. */
+function decodes({ stream, decoded, severity, live }: CameraView): boolean {
+  const looked = severity === "ok" || severity === "warning";
+  return (live?.sub ?? false) || !(stream?.codec === "h265" || (looked && decoded === false));
+}
+
 /** What can be chosen; where the browser plays the main stream not, that is said before anybody tries. */
 function qualities(camera: CameraView): { value: Quality; text: string }[] {
-  const main = playsCodec(camera.stream?.codec) ? "Main stream" : `Main stream (${codecName(camera.stream?.codec ?? "")}: not in this browser)`;
+  const main = playsCodec(camera.stream?.codec) ? "Main stream" : "Main stream (not playable)";
   return [
     { value: "main", text: main },
     ...(camera.live?.sub ? [{ value: "sub" as const, text: "Sub-stream" }] : []),
-    { value: "low", text: "MJPEG low (320 × 240)" },
-    { value: "medium", text: "MJPEG medium (640 × 480)" },
-    { value: "high", text: "MJPEG high (1280 × 720)" },
+    ...(decodes(camera) ? STILLS : []),
   ];
 }
+
+const STILLS: { value: Quality; text: string }[] = [
+  { value: "low", text: "MJPEG low (320 × 240)" },
+  { value: "medium", text: "MJPEG medium (640 × 480)" },
+  { value: "high", text: "MJPEG high (1280 × 720)" },
+];
 
 export function LiveView({ camera, compact = false }: Props) {
   const playable = playsCodec(camera.stream?.codec);
@@ -46,6 +58,8 @@ export function LiveView({ camera, compact = false }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const still = useRef<HTMLImageElement>(null);
   const player = useRef<Player | null>(null);
+  /** The MJPEG that is to be shown; its error's words come late, and then nobody may want it any more. */
+  const asked = useRef<Quality | null>(null);
 
   useEffect(() => {
     if (!video.current || !canvas.current) return;
@@ -70,6 +84,7 @@ export function LiveView({ camera, compact = false }: Props) {
 
   const play = (wanted: Quality) => {
     endStill(still.current);
+    asked.current = wanted;
     if (!isStill(wanted)) {
       player.current?.start(wanted);
       return;
@@ -80,12 +95,14 @@ export function LiveView({ camera, compact = false }: Props) {
   };
   const stop = () => {
     endStill(still.current);
+    asked.current = null;
     player.current?.stop();
   };
   const pause = () => {
     if (isStill(quality) && still.current && canvas.current) {
       keep(still.current, canvas.current);
       endStill(still.current);
+      asked.current = null;
       setState({ is: "paused" });
     } else player.current?.pause();
   };
@@ -145,11 +162,22 @@ export function LiveView({ camera, compact = false }: Props) {
           }}
           onError={(event) => {
             if (!event.currentTarget.getAttribute("src")) return;
+            const src = event.currentTarget.getAttribute("src") ?? "";
             endStill(event.currentTarget);
-            setState({ is: "error", message: "The picture could not be opened", advice: "The camera fails, or too many MJPEG views are open: try again in a moment, or the main stream." });
+            whyNoStill(src).then(({ what, do: advice }) => {
+              if (asked.current === quality) setState({ is: "error", message: what, advice });
+            });
           }}
         />
         <Words state={state} compact={compact} skipped={skipped} />
+        {!compact && (
+          <div class="over in-full">
+            {running
+              ? <Button icon="pause" label="Pause" onClick={pause} />
+              : <Button icon="play" label="Play" onClick={() => play(quality)} disabled={refused} />}
+            <Button icon="down" label="Leave full screen" onClick={() => fullScreen(stage.current, video.current)} />
+          </div>
+        )}
         {compact && (
           <div class="over">
             {running
@@ -188,7 +216,10 @@ function Words({ state, compact, skipped }: { state: PlayerState; compact: boole
   return (
     <div class="words" role="status">
       {state.is === "connecting" && <p><span class="spinner" aria-hidden="true" /> Connecting …</p>}
-      {state.is === "playing" && (
+      {state.is === "playing" && Boolean(state.stalledSeconds) && (
+        <p><span class="spinner" aria-hidden="true" /> No picture for {span((state.stalledSeconds ?? 0) * 1000)}</p>
+      )}
+      {state.is === "playing" && !state.stalledSeconds && (
         <p class="is-live"><span class="dot" aria-hidden="true" />Live{!compact && state.width > 0 && <span class="small"> {codecName(state.codec)} {state.width} × {state.height}</span>}
           {skipped > 0 && <span class="small"> · {skipped} frames left out</span>}</p>
       )}
@@ -196,7 +227,7 @@ function Words({ state, compact, skipped }: { state: PlayerState; compact: boole
       {state.is === "lost" && <p><span class="spinner" aria-hidden="true" /> {state.opened || link.value.state !== "live" ? "Connection lost" : "No live view (too many open?)"}, trying again …</p>}
       {state.is === "unsupported" && <p class="bad">This browser cannot play {codecName(state.codec)}.{!compact && " Choose another quality."}</p>}
       {(state.is === "error" || state.is === "ended") && (
-        <p class="bad"><strong>{state.message}</strong>{!compact && state.advice && <> <Rich text={state.advice} /></>}</p>
+        <p class="bad"><strong>{state.message}{/[.!?]$/.test(state.message) ? "" : "."}</strong>{!compact && state.advice && <> <Rich text={state.advice} /></>}</p>
       )}
     </div>
   );
@@ -211,6 +242,20 @@ function Refusal({ camera }: { camera: CameraView }) {
         : "Use Safari, or Chrome or Edge on a device with an H.265 decoder; or give the camera an H.264 sub-stream under Edit."}
     </p>
   );
+}
+
+/** An image does not say why it failed: the same call, asked in plain, does. */
+async function whyNoStill(src: string): Promise<{ what: string; do: string }> {
+  const enough = new AbortController();
+  try {
+    await call("GET", src, undefined, { headers: { accept: "*/*" }, signal: enough.signal, deadlineMs: STILL_DEADLINE_MS });
+    // It would play now: no more of it is wanted.
+    return { what: "The picture broke off", do: "The camera answers again: press Play." };
+  } catch (error) {
+    return inWords(error);
+  } finally {
+    enough.abort();
+  }
 }
 
 function endStill(still: HTMLImageElement | null): void {

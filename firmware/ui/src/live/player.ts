@@ -8,12 +8,12 @@ export type StreamKind = "main" | "sub";
 export type PlayerState =
   | { is: "stopped" }
   | { is: "connecting" }
-  | { is: "playing"; stream: StreamKind; codec: string; width: number; height: number; fps: number | null }
+  | { is: "playing"; stream: StreamKind; codec: string; width: number; height: number; fps: number | null; stalledSeconds?: number }
   /** The last picture stays; nothing is sent. */
   | { is: "paused" }
   /** The socket was lost; tried again by itself. */
   | { is: "lost"; opened: boolean; retryMs: number }
-  /** The upstream broke after playing (`ended`), or could not be opened (`error`): nothing is tried again by itself. */
+  /** The upstream broke after playing (`ended`), or could not be opened (`error`); tried again by itself, more seldom each time. */
   | { is: "ended" | "error"; message: string; advice: string }
   /** This browser cannot play what the camera sends. */
   | { is: "unsupported"; codec: string };
@@ -27,9 +27,14 @@ interface Status {
   height?: number;
   fps?: number | null;
   frames?: number;
+  /** The verdict in capitals. */
+  code?: string;
   message?: string;
   advice?: string;
 }
+
+/** What no further try makes better; a wrong password tried again and again locks cameras. */
+const FOR_GOOD = ["AUTH", "NOT_FOUND", "UNSUPPORTED", "COMMAND"];
 
 /** Waiting for the browser to take them; more, and the view begins anew at a key frame. */
 const QUEUE_BYTES_MAX = 16 << 20;
@@ -44,6 +49,14 @@ const BEHIND_HURRY_S = 0.4;
 const KEEP_PLAYED_S = 10;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
+/** A picture that stands longer than this (and than some frames of a slow camera) is not called live. */
+const STALLED_MS = 2_500;
+const STALLED_FRAMES = 4;
+/** A camera that broke off is opened again after this, doubling while it goes on failing. */
+const REOPEN_MIN_MS = 5_000;
+const REOPEN_MAX_MS = 60_000;
+/** A view that must begin anew twice within this will not get better by a third time. */
+const ANEW_AGAIN_MS = 5_000;
 /** How long "playing" may stand without a frame shown before the browser's decoder is told to be stuck. */
 const SILENT_MS = 15_000;
 
@@ -63,6 +76,8 @@ export function playsCodec(codec: string | null | undefined): boolean {
   return true;
 }
 
+type Playing = Extract<PlayerState, { is: "playing" }>;
+
 export class Player {
   private socket: WebSocket | null = null;
   private media: { source: MediaSource; url: string; buffer: SourceBuffer | null; mime: string } | null = null;
@@ -75,9 +90,13 @@ export class Player {
   private retryMs = RETRY_MIN_MS;
   private retry: number | undefined;
   private watch: number | undefined;
-  private begun: PlayerState | null = null;
+  private reopenMs = REOPEN_MIN_MS;
+  private anewAt = -ANEW_AGAIN_MS;
+  private begun: Playing | null = null;
+  private shown: Playing | null = null;
   private cushion = CUSHION_S;
   private lastFrame = 0;
+  private askedAnew = 0;
   private frames = 0;
 
   constructor(
@@ -94,8 +113,11 @@ export class Player {
 
   /** Opens, or changes to the other stream. */
   start(stream: StreamKind): void {
+    clearTimeout(this.retry);
     this.asked = stream;
     this.retryMs = RETRY_MIN_MS;
+    this.reopenMs = REOPEN_MIN_MS;
+    this.anewAt = -ANEW_AGAIN_MS;
     this.told({ is: "connecting" });
     if (this.socket?.readyState === WebSocket.OPEN) this.say({ cmd: "start", stream });
     else this.connect();
@@ -182,7 +204,8 @@ export class Player {
     }
     switch (status.status) {
       case "connecting":
-        this.told({ is: "connecting" });
+        // While a broken view is opened again by itself, what broke it stays to be read.
+        if (this.reopenMs === REOPEN_MIN_MS) this.told({ is: "connecting" });
         return;
       case "playing":
         this.play(status);
@@ -194,10 +217,43 @@ export class Player {
         return; // we asked for it
       case "ended":
       case "error":
-        this.freeze();
-        this.end();
-        this.told({ is: status.status, message: status.message ?? "The camera cannot be shown", advice: status.advice ?? "" });
+        this.breakOff(status);
     }
+  }
+
+  /** The camera failed: said, and opened again later, more seldom each time. */
+  private breakOff({ status, code = "", message = "The camera cannot be shown", advice = "" }: Status): void {
+    const stream = this.asked;
+    this.freeze();
+    this.end();
+    // Why it broke the next try tells: the words of a verdict are made for a camera that never played.
+    if (status === "ended") this.told({ is: "ended", message: "The camera broke off while playing", advice: "It is tried again by itself." });
+    else this.told({ is: "error", message, advice });
+    if (!stream || FOR_GOOD.includes(code)) return;
+    this.asked = stream;
+    this.retry = window.setTimeout(() => this.reopen(), this.reopenMs);
+    this.reopenMs = Math.min(this.reopenMs * 2, REOPEN_MAX_MS);
+  }
+
+  private reopen(): void {
+    // A hidden tab takes no stream; it is opened when somebody looks.
+    if (document.hidden) this.retry = window.setTimeout(() => this.reopen(), REOPEN_MIN_MS);
+    else this.connect();
+  }
+
+  /** The same stream from its next key frame; where that does not help, it is said. */
+  private anew(): void {
+    if (Date.now() - this.anewAt < ANEW_AGAIN_MS) {
+      this.freeze();
+      this.end();
+      this.told({
+        is: "error", message: "This browser’s decoder fails on this stream",
+        advice: "Choose another quality, MJPEG for one, or try another browser.",
+      });
+      return;
+    }
+    this.anewAt = Date.now();
+    this.say({ cmd: "reconnect" });
   }
 
   private play(status: Status): void {
@@ -249,6 +305,7 @@ export class Player {
     this.next = null;
     this.jpeg = false;
     this.begun = null;
+    this.shown = null;
     if (!this.media) return;
     const { url } = this.media;
     this.media = null;
@@ -264,7 +321,7 @@ export class Player {
     if (this.queue.length > QUEUE_LENGTH_MAX || this.queued > QUEUE_BYTES_MAX) {
       this.queue = [];
       this.queued = 0;
-      this.say({ cmd: "reconnect" });
+      this.anew();
       return;
     }
     this.feed();
@@ -288,7 +345,7 @@ export class Player {
     } catch (error) {
       // Full: what was played goes, and the rest is tried again when that is done.
       if ((error as DOMException).name === "QuotaExceededError" && this.video.currentTime > 0.5) buffer.remove(0, this.video.currentTime - 0.3);
-      else this.say({ cmd: "reconnect" });
+      else this.anew();
     }
   }
 
@@ -315,25 +372,41 @@ export class Player {
   /** Shows the video once it has a frame, and notices where none comes. */
   private watchOver(): void {
     clearInterval(this.watch);
-    this.lastFrame = Date.now();
+    this.lastFrame = this.askedAnew = Date.now();
     this.frames = 0;
+    let before = 0;
     this.watch = window.setInterval(() => {
-      const shown = this.jpeg ? this.frames : this.video.getVideoPlaybackQuality().totalVideoFrames;
-      if (shown !== this.frames || this.jpeg) this.lastFrame = Date.now();
-      this.frames = shown;
-      if (!this.jpeg && this.video.readyState >= 2 && shown > 0) this.seen();
-      if (!document.hidden && Date.now() - this.lastFrame > SILENT_MS) {
-        this.lastFrame = Date.now();
+      const count = this.jpeg ? this.frames : this.video.getVideoPlaybackQuality().totalVideoFrames;
+      // A page in the background draws nothing: no sign of the camera.
+      if (count !== before || document.hidden) this.lastFrame = this.askedAnew = Date.now();
+      before = count;
+      if (!this.jpeg && this.video.readyState >= 2 && count > 0) this.seen();
+      this.tellStalled();
+      if (!this.jpeg && Date.now() - this.askedAnew > SILENT_MS) {
+        this.askedAnew = Date.now();
         this.say({ cmd: "reconnect" });
       }
     }, 100);
+  }
+
+  /** Says for how many seconds the picture has stood still; 0 again with the next frame. */
+  private tellStalled(): void {
+    if (!this.shown) return;
+    const still = Date.now() - this.lastFrame;
+    const most = Math.max(STALLED_MS, this.shown.fps ? (STALLED_FRAMES * 1000) / this.shown.fps : 0);
+    const stalledSeconds = still > most ? Math.floor(still / 1000) : 0;
+    if (stalledSeconds === (this.shown.stalledSeconds ?? 0)) return;
+    this.shown = { ...this.shown, stalledSeconds };
+    this.told(this.shown);
   }
 
   /** The first picture is there. */
   private seen(): void {
     if (!this.begun) return;
     this.told(this.begun);
+    this.shown = this.begun;
     this.begun = null;
+    this.reopenMs = REOPEN_MIN_MS;
     this.canvas.hidden = !this.jpeg;
   }
 

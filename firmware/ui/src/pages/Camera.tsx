@@ -11,7 +11,7 @@ import { go, to } from "../router";
 import { session } from "../session";
 import { camera as find, cameras, take, want, words } from "../store";
 import type { CameraView } from "../types";
-import { cause, clockTime, millis, remark, streamFacts, withoutAdvice } from "../words";
+import { cause, clockTime, dated, millis, remark, streamFacts, withoutAdvice } from "../words";
 
 /** A check may take its camera's own time-out; this is the longest that may be configured, and a little. */
 const CHECK_DEADLINE_MS = 130_000;
@@ -24,8 +24,8 @@ export function Camera({ id }: { id: string }) {
       <section class="empty">
         <Icon name="camera" size={64} />
         <h1>There is no such camera</h1>
-        <p>It may have been removed: see Settings, Removed cameras.</p>
-        <LinkButton look="main" href={to.wall}>To the cameras</LinkButton>
+        <p>It may have been removed: Settings, Cameras, brings it back.</p>
+        <div class="actions centred"><LinkButton look="main" href={to.wall}>To the cameras</LinkButton><LinkButton href={to.settings("cameras")}>Removed cameras</LinkButton></div>
       </section>
     );
   }
@@ -46,7 +46,7 @@ function Whole({ camera }: { camera: CameraView }) {
         <div class="column">
           <section aria-label="Live" class="card flush"><LiveView key={camera.id} camera={camera} /></section>
           <section aria-label="State" class="card state" data-state={camera.state}>
-            <p class="cause"><strong>{text}</strong> {(camera.verdict || camera.state === "paused") && <span class="soft"><Since at={since} /></span>}</p>
+            <p class="cause"><strong>{text}</strong> {dated(camera) && <span class="soft"><Since at={since} /></span>}</p>
             {advice && <p><Rich text={advice} /></p>}
             {note && <p class="soft">{note}</p>}
             <Bars recent={camera.recent} heartbeatSeconds={camera.heartbeat_seconds} />
@@ -81,13 +81,13 @@ function Deeds({ camera }: { camera: CameraView }) {
     await send("DELETE", `api/streams/${part(camera.id)}`);
     setAsking(null);
     want();
-    toast(`${camera.name} is removed. Its history is kept: Settings, Removed cameras, brings it back.`);
+    toast(`${camera.name} is removed. Its history is kept: Settings, Cameras, brings it back.`);
     go(to.wall);
   });
   const paused = camera.state === "paused";
   return (
     <div class="actions">
-      <Button icon="refresh" busy={busy === "check"} onClick={check}>Check now</Button>
+      {!paused && <Button icon="refresh" busy={busy === "check"} onClick={check}>Check now</Button>}
       {paused
         ? <Button icon="play" busy={busy === "resume"} onClick={() => doing("resume", () => resume(camera))}>Resume checks</Button>
         : <Button icon="paused" aria-haspopup="dialog" onClick={() => setAsking("pause")}>Pause checks</Button>}
@@ -96,7 +96,7 @@ function Deeds({ camera }: { camera: CameraView }) {
       {asking === "pause" && <PauseDialog camera={camera} onClose={() => setAsking(null)} />}
       {asking === "remove" && (
         <Confirm title={`Remove ${camera.name}?`} deed="Remove" busy={busy === "remove"} onConfirm={remove} onClose={() => setAsking(null)}>
-          <p>It is no longer watched. Its history and its settings are kept, and it can be restored in Settings, Removed cameras.</p>
+          <p>It is no longer watched. Its history and its settings are kept, and it can be restored in Settings, Cameras.</p>
         </Confirm>
       )}
     </div>

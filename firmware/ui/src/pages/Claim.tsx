@@ -1,7 +1,7 @@
 // The first visit: the box belongs to nobody yet, and who sets its password has it.
 import { useState } from "preact/hooks";
-import { get, send } from "../api";
-import { Button, Checkbox, ErrorNotice, toastError } from "../components";
+import { ApiError, get, send } from "../api";
+import { Button, Checkbox, ErrorNotice, toast, toastError } from "../components";
 import "../forms/forms.css";
 import { valueAt, type Tree } from "../forms/keys";
 import { NewPassword, refused, UserName } from "../forms/NewPassword";
@@ -29,6 +29,7 @@ export function Claim() {
       if (zone !== null && takeZone) await proposeZone(zone).catch(toastError);
       await refreshSession();
     } catch (failed) {
+      if (failed instanceof ApiError && failed.status === 409) toast("Somebody else has just set this box’s password: sign in with theirs.", "warning");
       setError(failed);
       // Somebody else may have been faster: then it is their password that opens it.
       await refreshSession().catch(() => {});

@@ -10,6 +10,9 @@ import { useFirstWrong } from "../forms/useFirstWrong";
 import { useGuard } from "../forms/useGuard";
 import type { Problem, SettingKey } from "../types";
 
+/** Groups that the file may give and this version only keeps (README, "What it does not do yet"). */
+const NOT_ACTED_ON = new Set(["mqtt", "leds", "mediamtx"]);
+
 export interface SettingsFormProps {
   title: string;
   /** Empty: the single settings at the top of the file. */
@@ -47,6 +50,7 @@ export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsF
     <form class="card" ref={top} noValidate onSubmit={save}>
       <h2>{title}</h2>
       {group && group.kind === "section" && <p class="soft"><Rich text={group.about} /></p>}
+      {NOT_ACTED_ON.has(path) && <Notice mood="warning">Kept and checked, but not acted on yet: this version does nothing with it.</Notice>}
       <Unplaced error={error} problems={otherProblems(problems, keys.filter((key) => key.path.startsWith(path)).map((key) => key.path))} />
       <Fields path={path} keys={keys} group={group} draft={draft} problems={problems} />
       <div class="actions bar">

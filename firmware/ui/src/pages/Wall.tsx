@@ -8,7 +8,7 @@ import { session } from "../session";
 import { summary, Summary, worstFirst } from "../status";
 import { cameras, words } from "../store";
 import type { CameraView } from "../types";
-import { cause, millis, remark, streamFacts } from "../words";
+import { cause, dated, millis, remark, streamFacts } from "../words";
 
 type Show = "all" | "problems" | "paused";
 
@@ -107,7 +107,7 @@ function Drawn({ camera }: { camera: CameraView }) {
           <h2><a href={to.camera(camera.id)} title={camera.name}><bdi>{camera.name}</bdi></a></h2>
           <StateBadge state={camera.state} />
         </div>
-        <p class="cause"><span>{text}</span> {(camera.verdict || camera.state === "paused") && <span class="since"><Since at={since} /></span>}</p>
+        <p class="cause"><span>{text}</span> {dated(camera) && <span class="since"><Since at={since} /></span>}</p>
         {advice && <p class="soft small"><Rich text={advice} /></p>}
         {note && <p class="soft small">{note}</p>}
         <p class="facts">
