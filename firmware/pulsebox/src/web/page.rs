@@ -17,7 +17,7 @@ use super::Shared;
 use crate::monitor::board::State;
 
 #[derive(Embed)]
-#[folder = "$CARGO_MANIFEST_DIR/../ui/dist"]
+#[folder = "../ui/dist"]
 struct Files;
 
 /// What a browser may keep of a file.
