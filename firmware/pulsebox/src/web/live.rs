@@ -6,16 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::StatusCode;
 use axum::response::Response;
+use futures::StreamExt;
 use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -23,21 +21,13 @@ use super::Shared;
 use super::access::Caller;
 use super::error::ApiError;
 use super::params::{Id, Params};
+use super::wire::{self, Gone, SILENCE};
 use crate::camera::sessions::Ending;
 use crate::camera::{Fault, StreamKind, Verdict};
-use crate::config::CameraConfig;
 use crate::live::{Part, Track, Watching};
 
-/// What a client may say at once, bytes.
-const COMMAND_MAX: usize = 4 << 10;
 /// Commands that wait while something is being sent.
 const COMMANDS: usize = 4;
-/// Between two pings.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// A peer that says nothing for this long, not even a pong, is gone.
-const SILENCE: Duration = Duration::from_secs(45);
-/// A message that is not taken by then cuts its viewer off.
-const UNTAKEN: Duration = Duration::from_secs(10);
 /// Before a changed camera is opened anew.
 const REOPEN: Duration = Duration::from_millis(100);
 
@@ -68,28 +58,15 @@ async fn live(
     Extension(caller): Extension<Caller>,
     Id(id): Id,
     RawQuery(query): RawQuery,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    asked: wire::Asked,
 ) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
-    camera(&shared, &id).ok_or_else(|| ApiError::unknown_camera(&id))?;
-    let upgrade = upgrade.map_err(|rejection| {
-        let status = match rejection {
-            WebSocketUpgradeRejection::ConnectionNotUpgradable(_) => StatusCode::UPGRADE_REQUIRED,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        ApiError::new(status, "this address speaks WebSocket only", "Open it with a WebSocket client.")
-    })?;
-    let place = shared.sockets.clone().try_acquire_owned();
-    let place = place.map_err(|_| ApiError::busy("too many sockets are open", "Close some pages.", 10))?;
-    let upgrade = upgrade.max_message_size(COMMAND_MAX).max_frame_size(COMMAND_MAX);
+    shared.config.current().camera(&id).ok_or_else(|| ApiError::unknown_camera(&id))?;
+    let (upgrade, place) = wire::admit(&shared, asked)?;
     Ok(upgrade.on_upgrade(async move |socket| {
         converse(socket, shared, caller, id).await;
         drop(place);
     }))
-}
-
-fn camera(shared: &Shared, id: &str) -> Option<CameraConfig> {
-    shared.config.current().cameras.iter().find(|camera| camera.id == id).cloned()
 }
 
 /// What a client may want.
@@ -160,9 +137,6 @@ impl Why {
     }
 }
 
-/// The peer is gone, or takes nothing.
-struct Gone;
-
 async fn converse(socket: WebSocket, shared: Arc<Shared>, caller: Caller, camera: String) {
     let (to, from) = socket.split();
     let (commands, heard) = mpsc::channel(COMMANDS);
@@ -175,7 +149,7 @@ async fn converse(socket: WebSocket, shared: Arc<Shared>, caller: Caller, camera
         () = caller.ended.cancelled() => {}
     }
     show.watching = None;
-    let _ = timeout(Duration::from_millis(200), show.to.send(Message::Close(None))).await;
+    wire::farewell(&mut show.to).await;
 }
 
 /// Reads commands until the peer has gone; none for one that is not understood. Pings are answered on the way.
@@ -204,8 +178,7 @@ struct Show {
 
 impl Show {
     async fn run(&mut self, mut heard: mpsc::Receiver<Option<Command>>) -> Result<(), Gone> {
-        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pings = wire::pings();
         loop {
             let next = async {
                 match &mut self.watching {
@@ -243,12 +216,13 @@ impl Show {
     }
 
     async fn start(&mut self) -> Result<(), Gone> {
-        let Some(camera) = camera(&self.shared, &self.camera) else {
+        let config = self.shared.config.current();
+        let Some(camera) = config.camera(&self.camera) else {
             self.watching = None;
             return self.say(Status::Error(Why::no_such(StreamKind::Main))).await;
         };
         // The new view first: an upstream that both share stays open.
-        match self.shared.live.watch(&camera, self.stream) {
+        match self.shared.live.watch(camera, self.stream) {
             Ok(watching) => {
                 self.watching = Some(watching);
                 self.say(Status::Connecting).await
@@ -294,9 +268,6 @@ impl Show {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout(UNTAKEN, self.to.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Gone),
-        }
+        wire::send(&mut self.to, message).await
     }
 }

@@ -31,6 +31,7 @@ mod thumbnails;
 mod tls;
 mod video;
 mod view;
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;
@@ -69,8 +70,6 @@ pub struct Web {
     pub live: Live,
     /// Who may do what.
     pub access: Access,
-    /// Names under which the box may be asked for beside addresses, `localhost` and `*.local`; without port.
-    pub hosts: Vec<String>,
 }
 
 /// What the handlers share.
@@ -84,8 +83,6 @@ struct Shared {
     access: Access,
     /// The box's host name.
     host_name: String,
-    /// Names of the box beside those in the configuration.
-    hosts: Vec<String>,
     feed: feed::Feed,
     listeners: Arc<Semaphore>,
     /// One-off checks at once.
@@ -125,15 +122,10 @@ impl Web {
         let port = port.into();
         self.warn_unclaimed(&port);
         let access = self.access.clone().follow(stop.clone());
-        let to_https = routes::to_https(self.config.clone(), self.all_hosts());
+        let to_https = routes::to_https(self.config.clone(), host_name());
         let connections = Arc::new(Semaphore::new(server::CONNECTIONS));
         let (router, follow) = self.router(connections.clone(), stop.clone());
         tokio::join!(server::serve(port, router, to_https, connections, stop), follow, access);
-    }
-
-    /// Names of the box beside those in the configuration.
-    fn all_hosts(&self) -> Vec<String> {
-        self.hosts.iter().cloned().chain([host_name()]).collect()
     }
 
     /// Whoever comes first sets the password: a person should know that this is still to be done.
@@ -146,7 +138,6 @@ impl Web {
 
     /// The routes, and what must run beside them so that events are told (ends with `stop`).
     fn router(self, connections: Arc<Semaphore>, stop: CancellationToken) -> (Router, impl Future<Output = ()> + Send) {
-        let (host_name, hosts) = (host_name(), self.all_hosts());
         let web = &self.config.current().web;
         let limits = system::Limits {
             http: server::CONNECTIONS,
@@ -170,8 +161,7 @@ impl Web {
             config: self.config,
             live: self.live,
             access: self.access,
-            host_name,
-            hosts,
+            host_name: host_name(),
             stop: stop.clone(),
         });
         // Subscribed here and not in the future: no event between is missed.

@@ -1,23 +1,20 @@
 //! `/api/ws`: events to choose from, and commands with results, over one WebSocket.
 //!
-//! One socket has [`COMMANDS`] commands under way at most; a client that does not take what it is sent for
-//! [`UNTAKEN`] is cut, and one that falls behind is told `resync`, as of the event stream.
+//! One socket has [`COMMANDS`] commands under way at most; a client that does not take what it is sent
+//! is cut, and one that falls behind is told `resync`, as of the event stream.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::response::Response;
+use futures::StreamExt;
 use futures::stream::{FuturesUnordered, SplitSink};
-use futures::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::Instant;
 
 use super::access::{Caller, Scope};
 use super::error::{ApiError, ErrorBody};
@@ -25,19 +22,11 @@ use super::feed::Ear;
 use super::params::Params;
 use super::streams::{apply, fresh};
 use super::view::CameraView;
+use super::wire::{self, Gone, SILENCE};
 use super::{Shared, feed};
 
-/// What a client may say at once, bytes.
-const MESSAGE_MAX: usize = 4 << 10;
 /// Commands under way at once; the next one is refused.
 const COMMANDS: usize = 8;
-/// Between two pings.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// A peer that says nothing for this long, not even a pong, is gone.
-const SILENCE: Duration = Duration::from_secs(45);
-/// A message that is not taken by then cuts its reader off.
-const UNTAKEN: Duration = Duration::from_secs(10);
-
 /// A WebSocket of JSON. The client says `{"id":1,"cmd":"subscribe","types":["state"]}`, `unsubscribe`, `check`,
 /// `pause` (with `until`), `resume` (each with `camera`), `identify`, `ping`; each is answered with
 /// `{"id":1,"ok":true,"result":…}` or `{"id":1,"ok":false,"error":{"what":…,"do":…}}`. Events come as
@@ -55,19 +44,10 @@ pub(super) async fn open(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    asked: wire::Asked,
 ) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
-    let upgrade = upgrade.map_err(|rejection| {
-        let status = match rejection {
-            WebSocketUpgradeRejection::ConnectionNotUpgradable(_) => StatusCode::UPGRADE_REQUIRED,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        ApiError::new(status, "this address speaks WebSocket only", "Open it with a WebSocket client.")
-    })?;
-    let place = shared.sockets.clone().try_acquire_owned();
-    let place = place.map_err(|_| ApiError::busy("as many sockets are open as may be", "Close some pages.", 10))?;
-    let upgrade = upgrade.max_message_size(MESSAGE_MAX).max_frame_size(MESSAGE_MAX);
+    let (upgrade, place) = wire::admit(&shared, asked)?;
     Ok(upgrade.on_upgrade(async move |socket| {
         converse(socket, shared, caller).await;
         drop(place);
@@ -98,17 +78,13 @@ enum Wish {
     Ping,
 }
 
-/// The peer has gone, or is to be left.
-struct Gone;
-
 async fn converse(socket: WebSocket, shared: Arc<Shared>, caller: Caller) {
     let (to, mut from) = socket.split();
     let (stop, ended) = (shared.stop.clone(), caller.ended.clone());
     let ear = shared.feed.ear();
     let mut talk = Talk { shared, caller, to, ear, types: BTreeSet::new() };
     let mut under_way = FuturesUnordered::new();
-    let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pings = wire::pings();
     let mut heard_at = Instant::now();
     loop {
         let said = tokio::select! {
@@ -145,7 +121,7 @@ async fn converse(socket: WebSocket, shared: Arc<Shared>, caller: Caller) {
             break;
         }
     }
-    let _ = timeout(Duration::from_millis(200), talk.to.send(Message::Close(None))).await;
+    wire::farewell(&mut talk.to).await;
 }
 
 enum Heard {
@@ -187,8 +163,7 @@ impl Talk {
         }
         self.caller.must_have(Scope::Admin)?;
         if let Wish::Identify = command.cmd {
-            let error = ApiError::conflict("this version has no LED to show itself with", "Look for its address.");
-            return Err(error);
+            return Err(ApiError::conflict("this version has no LED to show itself with", "Look for its address."));
         }
         if under_way >= COMMANDS {
             let what = format!("{COMMANDS} commands are under way");
@@ -230,10 +205,7 @@ impl Talk {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout(UNTAKEN, self.to.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Gone),
-        }
+        wire::send(&mut self.to, message).await
     }
 }
 
