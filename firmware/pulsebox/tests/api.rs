@@ -80,7 +80,6 @@ impl Server {
             orders,
             config: store.clone(),
             live: Live::default(),
-            hosts: Vec::new(),
         };
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -112,7 +112,6 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         config: store.clone(),
         live: live.clone(),
         access: Access::open(Some(data), clock.clone()),
-        hosts: Vec::new(),
     };
 
     // Two tokens: the history must hear what the monitor says last.

@@ -33,6 +33,13 @@ pub struct Config {
     pub mediamtx: Vec<MediaMtx>,
 }
 
+impl Config {
+    /// The camera of this id, where one is watched.
+    pub fn camera(&self, id: &str) -> Option<&CameraConfig> {
+        self.cameras.iter().find(|camera| camera.id == id)
+    }
+}
+
 /// One camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CameraConfig {

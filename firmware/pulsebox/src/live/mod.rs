@@ -79,7 +79,7 @@ impl Live {
     pub async fn follow(self, mut config: watch::Receiver<Arc<Config>>, stop: CancellationToken) {
         loop {
             let now = config.borrow_and_update().clone();
-            self.sessions.keep(|camera, stream| now.cameras.iter().find(|c| c.id == camera)?.stream(stream));
+            self.sessions.keep(|camera, stream| now.camera(camera)?.stream(stream));
             tokio::select! {
                 () = stop.cancelled() => break,
                 changed = config.changed() => if changed.is_err() { break },

@@ -26,7 +26,7 @@ const SPREAD: f64 = 0.618_033_988_749_895;
 const START_APART: Duration = Duration::from_millis(100);
 
 /// The last good picture is no older than this (and a heartbeat) when a camera fails.
-const THUMBNAIL_EVERY: Duration = Duration::from_secs(60);
+pub const THUMBNAIL_EVERY: Duration = Duration::from_secs(60);
 
 /// How often a paused camera's task looks at the wall clock.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::board::{Board, Event, Incident, Recent, State};
 use self::camera::CameraTask;
+pub use self::camera::THUMBNAIL_EVERY;
 use self::lanes::Lanes;
 use self::look::Eye;
 use self::standing::IncidentIds;

@@ -1,19 +1,12 @@
 //! The body of a call, read strictly. The guard has bounded it by what its call may bring.
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::error::ApiError;
-use crate::config::SIZE_LIMIT;
-
-/// The longest body of any call, bytes: a sealed backup.
-const LONGEST: usize = 3 << 19;
-/// The longest YAML, bytes.
-const YAML_MAX: usize = SIZE_LIMIT as usize;
 
 /// A JSON body. 415 for another type, 400 for no JSON, 422 for JSON of
 /// another shape.
@@ -22,9 +15,9 @@ pub(super) struct JsonBody<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         must_be(request.headers(), &["application/json"])?;
-        let bytes = read(request.into_body(), LONGEST).await?;
+        let bytes = read(request, state).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| refuse(&error))
     }
 }
@@ -44,15 +37,15 @@ fn refuse(error: &serde_json::Error) -> ApiError {
     }
 }
 
-/// A YAML body, as text. 415, 413 beyond a file's limit, and 400 as of [`JsonBody`].
+/// A YAML body, as text. 415, and 400 as of [`JsonBody`].
 pub(super) struct YamlBody(pub String);
 
 impl<S: Send + Sync> FromRequest<S> for YamlBody {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         must_be(request.headers(), &["text/yaml", "application/yaml", "text/x-yaml", "text/plain"])?;
-        let bytes = read(request.into_body(), YAML_MAX).await?;
+        let bytes = read(request, state).await?;
         match String::from_utf8(bytes.into()) {
             Ok(text) => Ok(Self(text)),
             Err(_) => Err(ApiError::bad_request("the text is not UTF-8", "Save it as UTF-8.")),
@@ -73,14 +66,8 @@ fn must_be(headers: &HeaderMap, types: &[&str]) -> Result<(), ApiError> {
     ))
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is longer than {} KiB", limit >> 10),
-            "Send less.",
-        )),
-        Err(_) => Err(ApiError::bad_request("the body did not come whole", "Send it again.")),
-    }
+/// The whole body, which the guard has in hand already.
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    let whole = Bytes::from_request(request, state).await;
+    whole.map_err(|_| ApiError::bad_request("the body did not come whole", "Send it again."))
 }

@@ -25,13 +25,14 @@ use super::access::{Caller, Need, cookie_name, need, set_cookie};
 use super::cors;
 use super::error::ApiError;
 use super::server::Peer;
+use crate::config::SIZE_LIMIT;
 
 /// The longest body a call may bring, bytes.
 const BODY_MAX: usize = 64 << 10;
 /// The same for calls that bring little and need no sign-in.
 const SMALL_BODY_MAX: usize = 4 << 10;
 /// The same for a whole configuration.
-const CONFIG_MAX: usize = 1 << 20;
+const CONFIG_MAX: usize = SIZE_LIMIT as usize;
 /// The same for a sealed one: base64 makes four bytes of three.
 const BACKUP_MAX: usize = 3 << 19;
 /// How long a body may take.
@@ -88,7 +89,7 @@ async fn pass(
     // Without one the request did not come through our own server: a mistake in the wiring, and no way in.
     let peer = request.extensions().get::<Peer>().copied();
     let peer = peer.ok_or_else(|| ApiError::bad_request("the caller's address is not known", "Report this."))?;
-    host_is_ours(request.headers(), request.uri(), &[hosts, &shared.hosts])?;
+    host_is_ours(request.headers(), request.uri(), &[hosts, std::slice::from_ref(&shared.host_name)])?;
     if cors::is_preflight(&request) {
         return cors::preflight(elsewhere.is_some());
     }

@@ -44,6 +44,39 @@ const CHECKS_USUAL: u64 = 1000;
 const SERIES: [&str; 3] = ["from", "to", "step"];
 const ROWS: [&str; 3] = ["from", "to", "limit"];
 
+/// For the document: which part of the past.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by `Period`, which says what is wrong")]
+struct During {
+    /// RFC 3339; 24 hours before `to`
+    #[param(format = DateTime)]
+    from: Option<String>,
+    /// RFC 3339, not included; now
+    #[param(format = DateTime)]
+    to: Option<String>,
+}
+
+/// For the document: in which steps.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by `Period`, which says what is wrong")]
+struct Steps {
+    /// Seconds a point; at most 2000 points
+    #[param(minimum = 1, maximum = 31_622_400)]
+    step: Option<u64>,
+}
+
+/// For the document: how many checks.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by `limit`, which says what is wrong")]
+struct ChecksLimit {
+    /// At most so many, the newest; 1000
+    #[param(minimum = 1, maximum = 10_000)]
+    limit: Option<u64>,
+}
+
 /// A period of the past, checked.
 struct Period {
     from: Timestamp,
@@ -120,12 +153,7 @@ async fn series(shared: &Shared, id: &str, query: Option<&str>) -> Result<Series
 /// unless `step` does.
 #[utoipa::path(
     get, path = "/api/streams/{id}/history", tag = "past",
-    params(
-        Id,
-        ("from" = Option<String>, Query, description = "RFC 3339; 24 hours before `to`", format = DateTime),
-        ("to" = Option<String>, Query, description = "RFC 3339, not included; now", format = DateTime),
-        ("step" = Option<u64>, Query, description = "Seconds a point; at most 2000 points", minimum = 1, maximum = 31622400),
-    ),
+    params(Id, During, Steps),
     responses(
         (status = 200, description = "The series", body = Series),
         (status = 404, description = "Never seen", body = ErrorBody),
@@ -143,12 +171,7 @@ pub(super) async fn history(
 /// The same points as a table.
 #[utoipa::path(
     get, path = "/api/streams/{id}/history.csv", tag = "past",
-    params(
-        Id,
-        ("from" = Option<String>, Query, description = "RFC 3339; 24 hours before `to`", format = DateTime),
-        ("to" = Option<String>, Query, description = "RFC 3339, not included; now", format = DateTime),
-        ("step" = Option<u64>, Query, description = "Seconds a point; at most 2000 points", minimum = 1, maximum = 31622400),
-    ),
+    params(Id, During, Steps),
     responses(
         (status = 200, description = "One line a point", body = String, content_type = "text/csv"),
         (status = 404, description = "Never seen", body = ErrorBody),
@@ -209,12 +232,7 @@ fn limit(params: &Params, usual: u64, most: u64) -> Result<usize, ApiError> {
 /// A camera's checks one by one, oldest first.
 #[utoipa::path(
     get, path = "/api/streams/{id}/checks", tag = "past",
-    params(
-        Id,
-        ("from" = Option<String>, Query, description = "RFC 3339; 24 hours before `to`", format = DateTime),
-        ("to" = Option<String>, Query, description = "RFC 3339, not included; now", format = DateTime),
-        ("limit" = Option<u64>, Query, description = "At most so many, the newest; 1000", minimum = 1, maximum = 10000),
-    ),
+    params(Id, During, ChecksLimit),
     responses(
         (status = 200, description = "The checks", body = Vec<CheckRow>),
         (status = 404, description = "Never seen", body = ErrorBody),
@@ -232,12 +250,7 @@ pub(super) async fn checks(
 /// The same checks as a table.
 #[utoipa::path(
     get, path = "/api/streams/{id}/checks.csv", tag = "past",
-    params(
-        Id,
-        ("from" = Option<String>, Query, description = "RFC 3339; 24 hours before `to`", format = DateTime),
-        ("to" = Option<String>, Query, description = "RFC 3339, not included; now", format = DateTime),
-        ("limit" = Option<u64>, Query, description = "At most so many, the newest; 1000", minimum = 1, maximum = 10000),
-    ),
+    params(Id, During, ChecksLimit),
     responses(
         (status = 200, description = "One line a check", body = String, content_type = "text/csv"),
         (status = 404, description = "Never seen", body = ErrorBody),
@@ -336,8 +349,7 @@ impl From<PastIncident> for IncidentView {
     get, path = "/api/streams/{id}/incidents", tag = "past",
     params(
         Id,
-        ("from" = Option<String>, Query, description = "RFC 3339; 24 hours before `to`", format = DateTime),
-        ("to" = Option<String>, Query, description = "RFC 3339, not included; now", format = DateTime),
+        During,
         ("limit" = Option<u64>, Query, description = "At most so many, the newest; 100", minimum = 1, maximum = 1000),
     ),
     responses(

@@ -27,10 +27,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 
 /// What answers an unencrypted call to an encrypted port: the address to go to. Only readers are sent on, for what
 /// a writer brings has crossed the network readably already.
-pub(super) fn to_https(config: Arc<Store>, hosts: Vec<String>) -> Router {
+pub(super) fn to_https(config: Arc<Store>, host_name: String) -> Router {
     Router::new().fallback(async move |request: Request| {
         let (headers, uri) = (request.headers(), request.uri());
-        guard::host_is_ours(headers, uri, &[&config.current().web.hosts, &hosts])?;
+        guard::host_is_ours(headers, uri, &[&config.current().web.hosts, std::slice::from_ref(&host_name)])?;
         let host = uri.authority().map(|authority| authority.as_str());
         let host = host.or(headers.get(header::HOST).and_then(|host| host.to_str().ok())).unwrap_or_default();
         if !matches!(*request.method(), Method::GET | Method::HEAD) {

@@ -58,9 +58,7 @@ pub(super) async fn add(
         Some(_) => return Err(ApiError::unfit("`check` is neither true nor false", "Correct `check`.")),
     };
     let config = shared.config.current();
-    if config.cameras.len() >= CAMERAS_MAX {
-        return Err(ApiError::conflict(format!("{CAMERAS_MAX} cameras are configured"), "Remove one first."));
-    }
+    must_have_room(&config)?;
     id_must_be_free(&config, &settings)?;
     let changes = changes(&settings, Extent::Given, None)?;
     let edit = move |text: &str| add_stream(text, &in_order(&changes));
@@ -78,9 +76,16 @@ pub(super) async fn add(
     Ok(response)
 }
 
+fn must_have_room(config: &Config) -> Result<(), ApiError> {
+    if config.cameras.len() >= CAMERAS_MAX {
+        return Err(ApiError::conflict(format!("{CAMERAS_MAX} cameras are configured"), "Remove one first."));
+    }
+    Ok(())
+}
+
 fn id_must_be_free(config: &Config, settings: &Settings) -> Result<(), ApiError> {
     let Some(id) = settings.get("id").and_then(Value::as_str) else { return Ok(()) };
-    if config.cameras.iter().any(|camera| camera.id == id) {
+    if config.camera(id).is_some() {
         return Err(ApiError::conflict(format!("the id `{id}` is taken"), "Choose another id."));
     }
     if config.removed.iter().any(|camera| camera.id == id) {
@@ -191,7 +196,7 @@ async fn changed(shared: &Shared, id: &str, settings: Settings, extent: Extent) 
             Err(_) => Err(EditError::TooOdd),
         }
     };
-    if let Some(camera) = shared.config.current().cameras.iter().find(|camera| camera.id == id) {
+    if let Some(camera) = shared.config.current().camera(id) {
         changes(&settings, extent, Some(camera.url.bare().as_str()))?;
     }
     shared.config.change(edit).await?;
@@ -201,8 +206,7 @@ async fn changed(shared: &Shared, id: &str, settings: Settings, extent: Extent) 
 /// The camera's configuration in force.
 fn configured(shared: &Shared, id: &str) -> Result<Box<CameraConfig>, ApiError> {
     let config = shared.config.current();
-    let camera = config.cameras.iter().find(|camera| camera.id == id);
-    camera.map(|camera| Box::new(camera.clone())).ok_or_else(|| ApiError::unknown_camera(id))
+    config.camera(id).map(|camera| Box::new(camera.clone())).ok_or_else(|| ApiError::unknown_camera(id))
 }
 
 /// Takes a camera out of the watch: it stays in the file with `removed: true` and can be restored; its
@@ -253,15 +257,13 @@ pub(super) async fn restore(
 ) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let config = shared.config.current();
-    if config.cameras.iter().any(|camera| camera.id == id.0) {
+    if config.camera(&id.0).is_some() {
         return Err(ApiError::conflict(format!("the camera `{}` is not removed", id.0), "Nothing to do."));
     }
     if !config.removed.iter().any(|camera| camera.id == id.0) {
         return Err(ApiError::unknown_camera(&id.0));
     }
-    if config.cameras.len() >= CAMERAS_MAX {
-        return Err(ApiError::conflict(format!("{CAMERAS_MAX} cameras are configured"), "Remove one first."));
-    }
+    must_have_room(&config)?;
     let of = id.0.clone();
     let there = [Change::new("removed", Value::Null)];
     shared.config.change(move |text| set_stream_keys(text, &of, &there)).await?;

@@ -21,12 +21,11 @@ use super::error::{ApiError, ErrorBody};
 use super::params::{Id, Params};
 use super::streams::fresh;
 use super::view::age_seconds;
+use crate::monitor::THUMBNAIL_EVERY;
 use crate::monitor::board::{CameraStatus, Snapshot};
 
 /// How long an order may wait for the monitor.
 const CLEARED: Duration = Duration::from_secs(1);
-/// While nobody looks, a picture is made anew after this long, seconds.
-const TTL_SECONDS: u64 = 60;
 
 const PICTURE_AT: HeaderName = HeaderName::from_static("x-picture-at");
 
@@ -168,7 +167,7 @@ pub(super) async fn list(
     Ok(Json(Thumbnails {
         count: pictures.len(),
         bytes: pictures.iter().map(|picture| picture.bytes).sum(),
-        ttl_seconds: TTL_SECONDS,
+        ttl_seconds: THUMBNAIL_EVERY.as_secs(),
         hits: count(&shared.pictures.hits),
         misses: count(&shared.pictures.misses),
         refreshes: count(&shared.pictures.refreshes),

@@ -67,7 +67,7 @@ async fn video(
     let params = Params::read(query.as_deref(), &["quality"])?;
     let quality = quality(params.text("quality"))?;
     let config = shared.config.current();
-    let camera = config.cameras.iter().find(|camera| camera.id == id).ok_or_else(|| ApiError::unknown_camera(&id))?;
+    let camera = config.camera(&id).ok_or_else(|| ApiError::unknown_camera(&id))?;
     if method == Method::HEAD {
         return Ok(answer(Body::empty()));
     }

@@ -52,7 +52,6 @@ pub async fn web(yaml: &str, sessions: Sessions, live: Live) -> (Web, Arc<Store>
         orders,
         config: store.clone(),
         live,
-        hosts: Vec::new(),
     };
     (web, store, folder)
 }

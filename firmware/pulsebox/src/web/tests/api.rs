@@ -1,3 +1,5 @@
+//! The read-only calls over a real socket, against a board of invented cameras.
+
 use serde_json::json;
 
 use super::fixture::*;

@@ -1,3 +1,5 @@
+//! Server-sent events: order, resuming, filters, limits and heartbeats.
+
 use std::sync::Arc;
 
 use super::fixture::*;

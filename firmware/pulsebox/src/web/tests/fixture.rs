@@ -225,8 +225,7 @@ pub struct Server {
     pub stop: CancellationToken,
     pub task: AbortOnDropHandle<()>,
     /// Where its `pulsebox.yaml` lies.
-    #[allow(dead_code)] // kept so that the folder stays
-    pub folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     /// Who may do what.
     pub access: Access,
     /// What every call but a stranger's brings: a token that may do everything.
@@ -240,7 +239,7 @@ pub async fn serve(board: &Board) -> Server {
     let stop = CancellationToken::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pulsebox.yaml");
-    std::fs::write(&file, "").unwrap();
+    std::fs::write(&file, "web: { hosts: [cameras.example.org] }").unwrap();
     let clock = Clock::turned(start());
     let means = Means {
         board: board.clone(),
@@ -259,10 +258,9 @@ pub async fn serve(board: &Board) -> Server {
         orders,
         config: Arc::new(Store::load(&file).unwrap()),
         live: Live::default(),
-        hosts: vec!["cameras.example.org".into()],
     };
     let task = AbortOnDropHandle::new(tokio::spawn(web.serve_on(listener, stop.clone())));
-    Server { port, stop, task, folder, access, token }
+    Server { port, stop, task, _folder: folder, access, token }
 }
 
 /// An answer, read whole.

@@ -1,3 +1,5 @@
+//! What stands below the routes: hosts, methods, heads, connections, and how the server ends.
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
