@@ -178,7 +178,9 @@ impl Sources {
 
     /// Whether the file has ever heard of the camera.
     pub fn knows(&self, camera: &str) -> Result<bool> {
-        Ok(self.number(camera)?.is_some())
+        // One that is seen and removed within a minute waits to be written.
+        let waits = self.waiting.batches.iter().flat_map(|b| &b.cameras).any(|row| *row.key == *camera);
+        Ok(waits || self.number(camera)?.is_some())
     }
 
     /// Runs and states over `[from, to)`, file and memory together.

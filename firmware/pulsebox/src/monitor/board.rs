@@ -305,7 +305,8 @@ pub enum Event {
     IncidentOpened(Arc<Incident>),
     /// An incident ended; `to` is set.
     IncidentClosed(Arc<Incident>),
-    /// The list of cameras changed (added, removed, renamed).
+    /// The list of cameras changed: one is added or renamed and on the board as such, one is removed, or their
+    /// order is another.
     CamerasChanged,
     /// The box's own status changed.
     HostChanged,

@@ -326,7 +326,12 @@ impl CameraTask {
                 state: self.standing.state,
             });
         }
-        let is_new = !board.now().cameras.contains_key(&self.camera.id);
+        let on_board = board.now().cameras.get(&self.camera.id).cloned();
+        let is_new = on_board.is_none();
+        if on_board.is_none_or(|status| status.name != self.camera.name) {
+            // From here and not from the monitor: whoever hears it finds the camera, by this name.
+            events.push(Event::CamerasChanged);
+        }
         if step.from.is_some() || is_new {
             events.push(Event::StateChanged {
                 camera: self.camera.id.clone(),

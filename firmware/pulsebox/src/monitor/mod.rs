@@ -190,7 +190,6 @@ impl Monitor {
         }
         let kept: Vec<&String> = config.cameras.iter().map(|c| &c.id).collect();
         let gone: Vec<String> = self.cameras.keys().filter(|id| !kept.contains(id)).cloned().collect();
-        let mut list_changed = !gone.is_empty();
         for id in gone {
             if let Some(Watched { config, stop, task, .. }) = self.cameras.remove(&id) {
                 drop(config); // tells the task that this is for good
@@ -217,8 +216,6 @@ impl Monitor {
         for (place, camera) in config.cameras.iter().enumerate() {
             match self.cameras.get(&camera.id) {
                 Some(watched) => {
-                    let renamed = watched.config.borrow().name != camera.name;
-                    list_changed |= renamed;
                     watched.config.send_if_modified(|now| {
                         let differs = **now != *camera;
                         if differs {
@@ -228,15 +225,14 @@ impl Monitor {
                     });
                 }
                 None => {
-                    list_changed = true;
                     let watched = self.start(place, camera);
                     self.cameras.insert(camera.id.clone(), watched);
                 }
             }
         }
         let order: Arc<[String]> = config.cameras.iter().map(|c| c.id.clone()).collect();
-        let reordered = *self.means.board.now().order != *order;
-        if list_changed || reordered {
+        let is_changed = *self.means.board.now().order != *order;
+        if is_changed {
             self.means.board.change(|snapshot| snapshot.order = order, [Event::CamerasChanged]);
         }
     }
