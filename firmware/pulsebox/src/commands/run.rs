@@ -11,14 +11,14 @@ use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
 use pulsebox::config::{Config, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
-use pulsebox::host::{Interfaces, clock_trust, watch_box, watch_network};
+use pulsebox::host::{Interfaces, box_id, clock_trust, watch_box, watch_network};
 use pulsebox::live::Live;
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::pulse::standstill;
 use pulsebox::monitor::{Before, Means, Monitor};
-use pulsebox::service;
 use pulsebox::web::{Access, Port, Web};
+use pulsebox::{mqtt, service};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -86,6 +86,8 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         let dir = Some(data.to_owned());
         tokio::task::spawn_blocking(move || History::open(dir, settings)).await.map_err(|e| e.to_string())?
     };
+    let data_folder = data.to_owned();
+    let box_id = tokio::task::spawn_blocking(move || box_id(&data_folder)).await.map_err(|e| e.to_string())?;
     let before = match timeout(RESUME, history.before()).await {
         Ok(Ok(before)) => before,
         Ok(Err(e)) => {
@@ -120,6 +122,14 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     last.spawn(history.clone().run(board.clone(), stop_last.clone()));
     let mut rooms = JoinSet::new();
     let mut watching = tokio::spawn(monitor.run(store.watch(), stop.clone()));
+    let publishing = mqtt::Means {
+        board: board.clone(),
+        config: store.clone(),
+        orders: orders.clone(),
+        clock: clock.clone(),
+        box_id,
+    };
+    rooms.spawn(mqtt::run(publishing, stop.clone()));
     rooms.spawn(live.follow(store.watch(), stop.clone()));
     rooms.spawn(serve_page(web, store.clone(), data.to_owned(), stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));

@@ -24,6 +24,8 @@ pub const EVENTS_KEPT: usize = 4096;
 
 /// Pictures are made at every check for this long after somebody asked for one.
 pub const WATCHED_FOR: Duration = Duration::from_secs(180);
+/// How long the box shows itself when somebody asks which one it is.
+pub const IDENTIFY: Duration = Duration::from_secs(10);
 
 /// How many checks a camera's status remembers for the bars on the page.
 pub const RECENT_KEPT: usize = 50;
@@ -210,6 +212,34 @@ pub enum ClockState {
     Untrusted,
 }
 
+/// Whether the box is on its broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BrokerState {
+    /// MQTT is not enabled.
+    #[default]
+    Off,
+    /// The first connection since the start or since the settings changed is being made.
+    Connecting,
+    /// The broker has taken us in.
+    Connected,
+    /// There is no connection, for `verdict` and `message`; it is tried again.
+    Lost,
+}
+
+/// The box and its broker; written by `mqtt`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct BrokerStatus {
+    /// Now.
+    pub state: BrokerState,
+    /// Since when; none where it was never enabled.
+    pub since: Option<Timestamp>,
+    /// Why the connection is lost.
+    pub verdict: Option<Verdict>,
+    /// The same for a person.
+    pub message: Option<String>,
+}
+
 /// What the box knows of itself; sampled by `host`, all 0 and empty before the first sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct BoxStatus {
@@ -250,6 +280,10 @@ pub struct BoxStatus {
     pub config_fault: Option<String>,
     /// Bytes that this process caused to be written to disk since it started.
     pub bytes_written: u64,
+    /// The broker.
+    pub broker: BrokerStatus,
+    /// Somebody wants to know which box this is, until then.
+    pub identify_until: Option<Timestamp>,
 }
 
 /// What is.
@@ -369,6 +403,11 @@ impl Board {
             // No reader is no failure.
             let _ = self.happened.send(event);
         }
+    }
+
+    /// Somebody wants to know which box this is: it shows itself for [`IDENTIFY`] from `now` on.
+    pub fn identify(&self, now: Timestamp) {
+        self.change_host(|host| host.identify_until = now.checked_add(IDENTIFY).ok());
     }
 
     /// Changes the box's own status; tells it only where it differs.

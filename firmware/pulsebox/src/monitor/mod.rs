@@ -10,6 +10,7 @@ pub mod judge;
 mod lanes;
 pub mod look;
 pub mod one_off;
+pub mod overall;
 pub mod past;
 pub mod pulse;
 pub mod standing;
