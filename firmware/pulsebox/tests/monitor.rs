@@ -14,7 +14,7 @@ use common::daemon::PATIENCE;
 use pulsebox::camera::{CameraUrl, Fault, Goodbyes, Verdict};
 use pulsebox::clock::Clock;
 use pulsebox::config::{CameraConfig, Config};
-use pulsebox::monitor::board::{Board, CameraStatus, Event, State};
+use pulsebox::monitor::board::{Board, CameraStatus, Event, Incident, Recent, State};
 use pulsebox::monitor::look::{Eye, Later, Look, Reading, RealEye};
 use pulsebox::monitor::{Ask, Before, Link, Means, Monitor, Orders};
 use simcam::{Auth, Camera, Codec, Mood, Options, Protocol};
@@ -151,12 +151,17 @@ struct Watch {
 
 impl Watch {
     fn start(eye: Arc<dyn Eye>, at_once: usize, cameras: Vec<CameraConfig>) -> Self {
+        Self::resume(eye, at_once, cameras, Before::default())
+    }
+
+    /// Goes on from what was known before.
+    fn resume(eye: Arc<dyn Eye>, at_once: usize, cameras: Vec<CameraConfig>, before: Before) -> Self {
         let (mut config, _) = pulsebox::config::parse("").unwrap();
         (config.checks_at_once, config.cameras) = (at_once, cameras);
         let board = Board::default();
         let clock = Clock::turned("2026-11-21T00:00:00Z".parse().unwrap());
         let means = Means { board: board.clone(), clock, eye, link: Arc::new(Connected) };
-        let (monitor, orders) = Monitor::new(means, Before::default());
+        let (monitor, orders) = Monitor::new(means, before);
         let config = watch::Sender::new(Arc::new(config));
         let stop = CancellationToken::new();
         let running = tokio::spawn(monitor.run(config.subscribe(), stop.clone()));
@@ -516,4 +521,40 @@ async fn an_incident_shows_the_last_good_picture_the_first_bad_one_and_what_the_
     assert!(bad.jpeg.starts_with(&[0xff, 0xd8]) && bad.at >= evidence.good.as_ref().unwrap().at);
     assert_eq!(evidence.answer, None);
     drop((black, gone));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_camera_stays_down_over_a_restart_until_it_lives_again() {
+    let (camera, config) = real("cam", Mood::Frozen).await;
+    let from = "2026-11-20T22:00:00Z".parse().unwrap();
+    let incident = Incident {
+        id: 7,
+        camera: "cam".into(),
+        state: State::Down,
+        verdict: Verdict::Frozen,
+        message: String::new(),
+        from,
+        to: None,
+        evidence: None,
+    };
+    let before = Before {
+        open_incidents: vec![incident],
+        states: BTreeMap::from([("cam".to_owned(), (State::Down, from))]),
+        recent: BTreeMap::from([("cam".to_owned(), vec![Recent { at: from, verdict: Verdict::Frozen, ms: None }])]),
+    };
+    let watch = Watch::resume(Arc::new(RealEye::default()), 4, vec![config], before);
+    let mut events = watch.board.events();
+    let frozen = watch.until("cam", |camera| camera.recent.len() >= 4).await;
+    assert_eq!(frozen.incident.as_ref().map(|open| open.id), Some(7), "{frozen:?}");
+    assert!(frozen.recent.iter().all(|check| check.verdict == Verdict::Frozen), "{:?}", frozen.recent);
+    camera.set_mood(Mood::Healthy).await;
+    watch.until_state("cam", State::Up).await;
+    let closed = timeout(PATIENCE, async {
+        loop {
+            if let Event::IncidentClosed(incident) = events.recv().await.unwrap() {
+                return incident;
+            }
+        }
+    });
+    assert_eq!(closed.await.unwrap().id, 7);
 }

@@ -83,6 +83,12 @@ impl CameraTask {
         let phase = now + camera.heartbeat.mul_f64(share);
         let mut newest = before.recent;
         newest.drain(..newest.len().saturating_sub(RECENT_KEPT));
+        let mut judge = Judge::default();
+        if let (Some(last), Some(incident)) = (newest.last(), &before.incident)
+            && last.verdict == Verdict::Frozen
+        {
+            judge.go_on_frozen(incident.from);
+        }
         let apart = START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
         Self {
             standing: Standing::unknown(means.clock.now(), before.incident, ids).after(before.state),
@@ -95,7 +101,7 @@ impl CameraTask {
             orders,
             stop,
             camera,
-            judge: Judge::default(),
+            judge,
             last: None,
             recent: newest.into(),
             thumbnail: None,

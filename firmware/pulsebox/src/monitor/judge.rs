@@ -48,6 +48,11 @@ impl Judge {
         *self = Self::default();
     }
 
+    /// The camera was frozen since `since` when the box last ran: it is until another picture is seen.
+    pub fn go_on_frozen(&mut self, since: Timestamp) {
+        self.memory.go_on_frozen(since);
+    }
+
     /// Judges a look.
     pub fn report(&mut self, look: Look, camera: &CameraConfig) -> Judged {
         let Look { at, ms, rungs, reading, first_packet_ms, first_frame_ms, stream, picture, fault } = look;
@@ -247,6 +252,21 @@ mod tests {
         assert_eq!(verdicts(&rare), [Verdict::Ok; 20]);
         let frozen = [&[Along; 20][..], &[AlongOld; 3]].concat();
         assert_eq!(verdicts(&frozen)[19..], [Verdict::Frozen; 4]);
+    }
+
+    #[test]
+    fn a_camera_that_was_frozen_before_a_restart_is_so_until_another_picture_is_seen() {
+        let camera = CameraConfig::new("gate", CameraUrl::parse("rtsp://192.0.2.1/").unwrap());
+        let mut judge = Judge::default();
+        judge.go_on_frozen(Timestamp::UNIX_EPOCH);
+        let mut see = |(second, print, reading): (i64, u64, Reading)| {
+            let at = Timestamp::from_second(3600 + second).unwrap();
+            let picture = Some(Looked::Structure(Structure { width: 640, height: 360, profile: None, print }));
+            judge.report(Look { reading, picture, ..look(at) }, &camera).report.verdict
+        };
+        use Reading::{AlongOld, Own};
+        let seen = [(0, 7, AlongOld), (1, 7, Own), (15, 7, Own), (30, 8, Own), (45, 8, Own)].map(&mut see);
+        assert_eq!(seen, [Verdict::Frozen, Verdict::Frozen, Verdict::Frozen, Verdict::Ok, Verdict::Ok]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ const INCOMPARABLE: u32 = 4;
 #[derive(Debug, Default)]
 pub struct Memory {
     streak: Option<Streak>,
+    /// The picture was frozen, since then, when the box last ran, and none was seen since.
+    carried: Option<Timestamp>,
 }
 
 /// The same picture, seen at `checks` checks in a row.
@@ -41,6 +43,8 @@ struct Streak {
     incomparable: u32,
     /// The most of the area that differed, percent.
     percent: f32,
+    /// The picture was frozen when the box last ran: it is until another is seen.
+    is_carried: bool,
 }
 
 /// The first picture of a streak. Later ones are compared with it, not with one another, so that a slow
@@ -66,6 +70,12 @@ impl Memory {
     /// Judges a picture that an earlier look may have seen too. It is no new sign of a frozen camera, nor of a living
     /// one: what was known of that stands.
     pub fn judge_again(&self, looked: &Looked, alarm: &Alarm, at: Timestamp) -> Option<(Verdict, String)> {
+        if let Some(since) = self.carried.filter(|_| alarm.frozen_checks > 0) {
+            return Some((
+                Verdict::Frozen,
+                Streak { is_carried: true, ..Streak::begin(looked, since) }.detail(Duration::ZERO),
+            ));
+        }
         let streak = self.streak.as_ref().filter(|streak| {
             alarm.frozen_checks > 0 && matches!(streak.first.likeness(looked, alarm), Likeness::Same { .. })
         });
@@ -74,9 +84,15 @@ impl Memory {
         black(looks, alarm).or(frozen).or_else(|| covered(looks, alarm))
     }
 
+    /// The picture was frozen since `since` when the box last ran. One look cannot tell whether it still is, so it
+    /// is taken to be until a second one shows another picture.
+    pub fn go_on_frozen(&mut self, since: Timestamp) {
+        self.carried = Some(since);
+    }
+
     /// Forgets all pictures: after a pause, a change of the camera's settings, or a fault.
     pub fn forget(&mut self) {
-        self.streak = None;
+        *self = Self::default();
     }
 
     fn frozen(&mut self, looked: &Looked, alarm: &Alarm, at: Timestamp) -> Option<(Verdict, String)> {
@@ -92,7 +108,11 @@ impl Memory {
                 streak.incomparable = 0;
             }
             (Some(streak), Likeness::Incomparable) if streak.incomparable < INCOMPARABLE => streak.incomparable += 1,
-            (streak, _) => *streak = Some(Streak::begin(looked, at)),
+            (streak, _) => {
+                let carried = self.carried.take();
+                let begun = Streak::begin(looked, carried.unwrap_or(at));
+                *streak = Some(Streak { is_carried: carried.is_some(), ..begun });
+            }
         }
         self.streak.as_ref()?.verdict(alarm, at)
     }
@@ -114,20 +134,22 @@ impl Streak {
             Looked::Decoded(decoded) => First::Picture(decoded.looks.print().clone()),
             Looked::Structure(structure) => First::Print(structure.print),
         };
-        Self { first, since, checks: 1, incomparable: 0, percent: 0.0 }
+        Self { first, since, checks: 1, incomparable: 0, percent: 0.0, is_carried: false }
     }
 
     /// Frozen, where it has lasted for long enough.
     fn verdict(&self, alarm: &Alarm, at: Timestamp) -> Option<(Verdict, String)> {
         // Quick re-checks, and a still that is renewed each minute, show the same picture in good health.
         let lasted = Duration::try_from(at.duration_since(self.since)).unwrap_or_default();
-        let holds = self.checks >= alarm.frozen_checks && lasted >= alarm.frozen_for;
+        let holds = self.is_carried || self.checks >= alarm.frozen_checks && lasted >= alarm.frozen_for;
         holds.then(|| (Verdict::Frozen, self.detail(lasted)))
     }
 
     fn detail(&self, lasted: Duration) -> String {
         let Self { checks, percent, .. } = self;
-        if *percent == 0.0 {
+        if self.is_carried {
+            "it was when the box last ran, and no other picture was seen since".into()
+        } else if *percent == 0.0 {
             format!("the same picture at {checks} checks over {} s", lasted.as_secs())
         } else {
             format!(
