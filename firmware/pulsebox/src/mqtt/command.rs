@@ -240,7 +240,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::config::Store;
     use crate::host::Interfaces;
-    use crate::monitor::board::{Board, Event};
+    use crate::monitor::board::{Board, Event, Snapshot};
     use crate::monitor::look::RealEye;
     use crate::monitor::{Before, Monitor};
 
@@ -258,8 +258,10 @@ mod tests {
         async fn start() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("pulsebox.yaml");
-            let stream =
-                |id: &str| format!("  - {{ name: {id}, url: \"rtsp://u:geheim@127.0.0.1:1/{id}\" }}   # mine\n");
+            let stream = |id: &str| {
+                let url = format!("rtsp://u:geheim@127.0.0.1:1/{id}");
+                format!("  - {{ name: {id}, url: \"{url}\", alarm: {{ failures: 1 }} }}   # mine\n")
+            };
             let text = format!("heartbeat_seconds: 86400\nstreams:\n{}{}{}", stream("a"), stream("b"), stream("c"));
             std::fs::write(&file, text).unwrap();
             let config = Arc::new(Store::load(&file).unwrap());
@@ -275,7 +277,11 @@ mod tests {
             let stop = CancellationToken::new();
             let task = tokio::spawn(monitor.run(config.watch(), stop.clone()));
             let mut watch = board.watch();
-            timeout(PATIENCE, watch.wait_for(|now| now.cameras.len() == 3)).await.unwrap().unwrap();
+            // Down at the first check, and the next one is a day away: what is checked now was asked for.
+            let down = |now: &Snapshot| {
+                now.cameras.len() == 3 && now.cameras.values().all(|camera| camera.state == State::Down)
+            };
+            timeout(PATIENCE, watch.wait_for(down)).await.unwrap().unwrap();
             let means = Means { board, config, orders, clock, box_id: "0123abcd".into() };
             Self { means, folder, _monitor: AbortOnDropHandle::new(task), _stop: stop.drop_guard() }
         }
@@ -306,7 +312,6 @@ mod tests {
     #[tokio::test]
     async fn a_camera_is_checked_now() {
         let running = Running::start().await;
-        // The first check of each is over when it has been told once.
         let mut events = running.means.board.events();
         let told = running.send(Some("b"), "check").await;
         assert_eq!(told, json!({ "command": "check", "id": null, "ok": true }));
