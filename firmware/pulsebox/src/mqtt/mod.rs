@@ -22,7 +22,7 @@ use crate::monitor::board::Board;
 
 pub use self::connect::{Failed, Tried, try_it};
 pub use self::session::run;
-pub use self::topics::{Names, TOPICS, TopicRow};
+pub use self::topics::{Kept, Names, TOPICS, TopicRow};
 
 /// What publishing needs.
 #[derive(Clone, Debug)]
