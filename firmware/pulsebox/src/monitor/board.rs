@@ -77,6 +77,11 @@ pub fn latency_ms(verdict: Verdict, first_packet_ms: Option<f64>, ms: f64) -> Op
     first_packet_ms.or_else(|| came_to_nothing.then_some(ms))
 }
 
+/// To a tenth, for measured figures that are told: more would only look exact.
+pub fn tenth(figure: f64) -> f64 {
+    (figure * 10.0).round() / 10.0
+}
+
 /// A camera's state: verdicts after thresholds.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,

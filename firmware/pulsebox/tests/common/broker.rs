@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulsebox::config::Mqtt;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -110,6 +110,13 @@ impl Broker {
         }
     }
 
+    /// Waits for words to stand in its log this many times.
+    pub async fn until_logged(&self, times: usize, words: &str) {
+        let mut log = self.log.clone();
+        let counted = timeout(PATIENCE, log.wait_for(|text| text.matches(words).count() >= times)).await;
+        assert!(matches!(counted, Ok(Ok(_))), "`{words}` is not {times} times in:\n{}", self.log());
+    }
+
     /// All that it has logged since it was last started.
     pub fn log(&self) -> String {
         self.log.borrow().clone()
@@ -200,6 +207,7 @@ fn free_ports() -> [u16; 4] {
 /// `ca.pem`, `server.pem`, `server-key.pem` for `address`, `client.pem`, `client-key.pem`.
 fn write_certificates(folder: &TempDir, address: &str) {
     let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, format!("authority {}", fresh()));
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate().unwrap();
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
