@@ -22,7 +22,7 @@ use pulsebox::{mqtt, service};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -180,10 +180,9 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
 
 /// [`mqtt::try_it`] as the page asks for it.
 async fn try_broker(settings: Mqtt) -> BrokerTry {
-    let start = Instant::now();
     match mqtt::try_it(&settings).await {
-        Ok(tried) => BrokerTry { rungs: tried.rungs, ms: tried.ms, fault: None },
-        Err(fault) => BrokerTry { rungs: Vec::new(), ms: start.elapsed().as_secs_f64() * 1e3, fault: Some(fault) },
+        Ok(mqtt::Tried { rungs, ms }) => BrokerTry { rungs, ms, fault: None },
+        Err(mqtt::Failed { fault, rungs, ms }) => BrokerTry { rungs, ms, fault: Some(fault) },
     }
 }
 

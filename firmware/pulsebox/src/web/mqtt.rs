@@ -13,11 +13,11 @@ use super::body::JsonBody;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::settings::{key_at, unknown};
-use super::view::millis;
 use super::{Shared, check};
 use crate::camera::{Fault, Rung, RungTime, Verdict};
 use crate::config::edit::{Change, set_keys};
 use crate::config::{Config, Mqtt};
+use crate::monitor::board::tenth;
 use crate::monitor::broker::words;
 
 /// What a connection to a broker came to.
@@ -64,7 +64,7 @@ impl BrokerTried {
             ok: fault.is_none(),
             failed: fault.as_ref().map(|fault| failed(fault.verdict, &rungs, mqtt)),
             rungs,
-            ms: millis(ms),
+            ms: tenth(ms),
             verdict: fault.as_ref().map(|fault| fault.verdict),
             title: words.map(|words| words.title),
             advice: words.map(|words| words.advice),
