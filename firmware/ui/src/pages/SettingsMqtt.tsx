@@ -1,4 +1,5 @@
 // MQTT: how the connection is, the broker's settings, and a try of them before they are saved.
+import { useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { Button, Exact, Icon, Notice, Rich, Since } from "../components";
 import { BrokerTryPanel } from "../forms/BrokerTryPanel";
@@ -28,10 +29,15 @@ export function Mqtt({ version, ...form }: Omit<SettingsFormProps, "parts"> & { 
       <Button busy={attempt.state === "running"} disabled={!draft.value(HOST)} onClick={() => void attempt.run(request(draft))}>Try it</Button>),
     onLeave: attempt.forget,
   };
+  const top = useRef<HTMLDivElement>(null);
+  const saved = (now: Tree) => {
+    form.onSaved(now);
+    top.current?.scrollIntoView({ block: "start" }); // what comes of it is told there
+  };
   return (
     <>
-      <Connection settings={settings} keys={keys} />
-      <SettingsForm key={version} {...form} parts={parts} />
+      <div class="broker" ref={top}><Connection settings={settings} keys={keys} /></div>
+      <SettingsForm key={version} {...form} onSaved={saved} parts={parts} />
     </>
   );
 }
