@@ -7,7 +7,9 @@
 mod command;
 mod connect;
 mod home_assistant;
+mod outbox;
 mod payload;
+mod publisher;
 mod session;
 mod tls;
 mod topics;
