@@ -62,6 +62,19 @@ impl Change {
     }
 }
 
+/// What pauses a stream, key by key: until a time as the file writes it, or until somebody resumes it.
+pub fn pause(until: Option<&str>) -> [(&'static str, Json); 2] {
+    match until {
+        Some(until) => [("paused", Json::Null), ("paused_until", until.into())],
+        None => [("paused", true.into()), ("paused_until", Json::Null)],
+    }
+}
+
+/// What ends any pause of a stream, key by key.
+pub fn resume() -> [(&'static str, Json); 2] {
+    [("paused", Json::Null), ("paused_until", Json::Null)]
+}
+
 /// Changes keys of a stream, all or none. A stream whose id is made from its name keeps its id when it
 /// gets another name: its history hangs on it.
 ///

@@ -49,8 +49,10 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
         };
         board.change_host(|host| {
             // The rest is others' to say.
-            let BoxStatus { network, storage_fault, config_fault, bytes_written, .. } = std::mem::take(host);
-            *host = BoxStatus { network, storage_fault, config_fault, bytes_written, ..sampled };
+            let BoxStatus { network, storage_fault, config_fault, bytes_written, broker, identify_until, .. } =
+                std::mem::take(host);
+            *host =
+                BoxStatus { network, storage_fault, config_fault, bytes_written, broker, identify_until, ..sampled };
         });
     }
 }
@@ -214,6 +216,7 @@ fn global_v6(inet6: &str) -> impl Iterator<Item = IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::board::BrokerState;
 
     const TRIE: &str = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 192.168.1.0\n        /24 link UNICAST\n\
         Local:\n        +-- 127.0.0.0/8 2 0 2\n           |-- 127.0.0.1\n              /32 host LOCAL\n\
@@ -287,6 +290,8 @@ mod tests {
     async fn the_board_tells_of_the_box_at_once_and_keeps_what_others_said_of_it() {
         let (board, stop) = (Board::default(), CancellationToken::new());
         board.change_host(|host| (host.network, host.config_fault) = (true, Some("line 3".into())));
+        board.change_host(|host| host.broker.state = BrokerState::Connected);
+        board.identify(Clock::system().now());
         let folder = tempfile::tempdir().unwrap();
         let watching = tokio::spawn(watch_box(board.clone(), folder.path().into(), Clock::system(), stop.clone()));
         let mut board = board.watch();
@@ -294,6 +299,7 @@ mod tests {
         let host = told.unwrap().unwrap().host.clone();
         assert!(host.memory_total > 0 && host.daemon_memory > 0 && host.data_free <= host.data_total, "{host:?}");
         assert_eq!((host.network, host.config_fault.as_deref()), (true, Some("line 3")));
+        assert!(host.broker.state == BrokerState::Connected && host.identify_until.is_some(), "{host:?}");
         stop.cancel();
         watching.await.unwrap();
     }

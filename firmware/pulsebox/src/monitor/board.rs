@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
+use super::broker::BrokerView;
 use crate::camera::{Rung, RungTime, Severity, StreamInfo, Verdict};
 
 /// Events kept for readers that are behind.
@@ -74,6 +75,11 @@ pub fn latency_ms(verdict: Verdict, first_packet_ms: Option<f64>, ms: f64) -> Op
         None => row.severity == Severity::Unknown,
     };
     first_packet_ms.or_else(|| came_to_nothing.then_some(ms))
+}
+
+/// To a tenth, for measured figures that are told: more would only look exact.
+pub fn tenth(figure: f64) -> f64 {
+    (figure * 10.0).round() / 10.0
 }
 
 /// A camera's state: verdicts after thresholds.
@@ -227,8 +233,9 @@ pub enum BrokerState {
     Lost,
 }
 
-/// The box and its broker; written by `mqtt`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
+/// The box and its broker; written by `mqtt`. Told with the words of its verdict.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(into = "BrokerView")]
 pub struct BrokerStatus {
     /// Now.
     pub state: BrokerState,
@@ -281,6 +288,7 @@ pub struct BoxStatus {
     /// Bytes that this process caused to be written to disk since it started.
     pub bytes_written: u64,
     /// The broker.
+    #[schema(value_type = BrokerView)]
     pub broker: BrokerStatus,
     /// Somebody wants to know which box this is, until then.
     pub identify_until: Option<Timestamp>,

@@ -5,6 +5,7 @@
 //! over the heartbeat, and [`lanes`] bounds how many run at once.
 
 pub mod board;
+pub mod broker;
 mod camera;
 pub mod judge;
 mod lanes;
@@ -14,9 +15,11 @@ pub mod overall;
 pub mod past;
 pub mod pulse;
 pub mod standing;
+pub mod stream_pulse;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -36,7 +39,7 @@ use crate::config::{CameraConfig, Config};
 const ORDERS_WAITING: usize = 256;
 
 /// A camera whose task broke down is watched again after this long.
-const RESTART: std::time::Duration = std::time::Duration::from_secs(1);
+const RESTART: Duration = Duration::from_secs(1);
 
 /// Tells whether the box itself has a network.
 pub trait Link: Send + Sync + 'static {
@@ -74,6 +77,11 @@ impl Orders {
     /// Asks for `ask` of the camera `id`. False if the monitor has stopped or has too much to do.
     pub fn ask(&self, id: &str, ask: Ask) -> bool {
         self.0.try_send((id.to_owned(), ask)).is_ok()
+    }
+
+    /// The same, and waits for room where there is too much to do: for `deadline` at most.
+    pub async fn ask_within(&self, id: &str, ask: Ask, deadline: Duration) -> bool {
+        self.0.send_timeout((id.to_owned(), ask), deadline).await.is_ok()
     }
 
     /// Has the last good picture of the camera `id` forgotten; the next check makes a new one. False as with

@@ -22,10 +22,11 @@ use super::body::JsonBody;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::{Credentials, with_credentials};
-use super::view::millis;
+
 use crate::camera::{CameraUrl, OnRung, RungTime, Severity, StreamInfo, Transport, Verdict};
 use crate::clock::Clock;
 use crate::config::{CameraConfig, has_masked_secret};
+use crate::monitor::board::tenth;
 use crate::monitor::one_off;
 
 /// Checks of cameras that are not watched, at once.
@@ -138,9 +139,9 @@ impl From<one_off::Found> for CheckResult {
             advice: row.advice,
             message: report.message,
             rungs: report.rungs,
-            ms: millis(report.ms),
-            first_packet_ms: report.first_packet_ms.map(millis),
-            first_frame_ms: report.first_frame_ms.map(millis),
+            ms: tenth(report.ms),
+            first_packet_ms: report.first_packet_ms.map(tenth),
+            first_frame_ms: report.first_frame_ms.map(tenth),
             stream: report.stream.codec.is_some().then_some(report.stream),
             picture: picture.map(|jpeg| format!("data:image/jpeg;base64,{}", STANDARD.encode(&jpeg.data))),
             answer: report.answer.as_deref().map(str::to_owned),
@@ -166,7 +167,11 @@ fn start(camera: CameraConfig, clock: &Clock, on_rung: Option<OnRung>, place: Ow
     Running { result, _task: AbortOnDropHandle::new(task) }
 }
 
-fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, ApiError> {
+/// A place among the checks of this kind.
+///
+/// # Errors
+/// 503 where [`AT_ONCE`] are under way.
+pub(super) fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, ApiError> {
     shared.checks.clone().try_acquire_owned().map_err(|_| {
         ApiError::busy(format!("{AT_ONCE} checks of this kind are under way"), "Try again when one has ended.", 5)
     })

@@ -24,6 +24,7 @@ use super::streams::{apply, fresh};
 use super::view::CameraView;
 use super::wire::{self, Gone, SILENCE};
 use super::{Shared, feed};
+use crate::config::edit;
 
 /// Commands under way at once; the next one is refused.
 const COMMANDS: usize = 8;
@@ -163,7 +164,8 @@ impl Talk {
         }
         self.caller.must_have(Scope::Admin)?;
         if let Wish::Identify = command.cmd {
-            return Err(ApiError::conflict("this version has no LED to show itself with", "Look for its address."));
+            self.shared.board.identify(self.shared.clock.now());
+            return Ok(Heard::Answer(done(command.id, Value::Null)));
         }
         if under_way >= COMMANDS {
             let what = format!("{COMMANDS} commands are under way");
@@ -211,17 +213,11 @@ impl Talk {
 
 /// Carries a command about a camera out; the answer.
 async fn work(shared: Arc<Shared>, command: Command, camera: String) -> Value {
-    let settings = |value: Value| value.as_object().cloned().unwrap_or_default();
+    let settings = |keys: [(&str, Value); 2]| keys.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
     let status = match command.cmd {
         Wish::Check => fresh(&shared, &camera).await.map(|(status, _)| status),
-        Wish::Pause => {
-            let pause = match &command.until {
-                Some(until) => json!({ "paused_until": until }),
-                None => json!({ "paused": true }),
-            };
-            apply(&shared, &camera, settings(pause)).await
-        }
-        _ => apply(&shared, &camera, settings(json!({ "paused": null, "paused_until": null }))).await,
+        Wish::Pause => apply(&shared, &camera, settings(edit::pause(command.until.as_deref()))).await,
+        _ => apply(&shared, &camera, settings(edit::resume())).await,
     };
     match status {
         Ok(status) => {

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::stream_settings::StreamSettings;
 
 use crate::camera::{RungTime, Severity, StreamInfo, Verdict};
 use crate::live::Live;
-use crate::monitor::board::{BoxStatus, CameraStatus, Incident, Recent, Report, Snapshot, State, Thumbnail};
+use crate::monitor::board::{BoxStatus, CameraStatus, Incident, Recent, Report, Snapshot, State, Thumbnail, tenth};
+use crate::monitor::stream_pulse;
 
 /// What stands beside the board in a view of a camera.
 #[derive(Debug)]
@@ -111,7 +112,7 @@ struct RecentView {
 
 impl From<&Recent> for RecentView {
     fn from(recent: &Recent) -> Self {
-        Self { at: recent.at, verdict: recent.verdict, severity: recent.verdict.severity(), ms: recent.ms.map(millis) }
+        Self { at: recent.at, verdict: recent.verdict, severity: recent.verdict.severity(), ms: recent.ms.map(tenth) }
     }
 }
 
@@ -133,9 +134,9 @@ impl<'a> CameraView<'a> {
             advice: row.map(|row| row.advice),
             message: last.map(|report| report.message.as_str()),
             checked_at: last.map(|report| report.at),
-            check_ms: last.map(|report| millis(report.ms)),
-            first_packet_ms: last.and_then(|report| report.first_packet_ms).map(millis),
-            first_frame_ms: last.and_then(|report| report.first_frame_ms).map(millis),
+            check_ms: last.map(|report| tenth(report.ms)),
+            first_packet_ms: last.and_then(|report| report.first_packet_ms).map(tenth),
+            first_frame_ms: last.and_then(|report| report.first_frame_ms).map(tenth),
             rungs: last.map_or(&[], |report| &report.rungs),
             stream: last.map(|report| &report.stream),
             decoded: last.map(|report| report.decoded),
@@ -172,11 +173,6 @@ pub(super) fn age_seconds(at: Timestamp, now: Timestamp) -> u64 {
     u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)
 }
 
-/// To a tenth: more would only look exact.
-pub(super) fn millis(ms: f64) -> f64 {
-    (ms * 10.0).round() / 10.0
-}
-
 /// All cameras in the configuration's order.
 pub(super) fn cameras<'a>(snapshot: &'a Snapshot, beside: &Beside) -> Vec<CameraView<'a>> {
     snapshot.in_order().map(|camera| CameraView::new(camera, beside)).collect()
@@ -185,32 +181,10 @@ pub(super) fn cameras<'a>(snapshot: &'a Snapshot, beside: &Beside) -> Vec<Camera
 /// `/api/status`: StreamPulse's object by camera name, and beside it ours: `cameras` and `host`. A camera
 /// that is itself called so is found only in the list.
 pub(super) fn status(snapshot: &Snapshot, beside: &Beside) -> serde_json::Result<Value> {
-    let mut all = Map::new();
-    for camera in snapshot.in_order() {
-        all.insert(camera.name.clone(), stream_pulse(camera));
-    }
+    let mut all = stream_pulse::status(snapshot);
     all.insert("cameras".into(), serde_json::to_value(cameras(snapshot, beside))?);
     all.insert("host".into(), serde_json::to_value(&snapshot.host)?);
     Ok(Value::Object(all))
-}
-
-/// One camera as StreamPulse 2.2's monitor.py tells it: `ts` in ISO 8601, `status` `ok` or `fail`,
-/// `latency` in whole ms; empty strings and null where there is nothing yet.
-fn stream_pulse(camera: &CameraStatus) -> Value {
-    let status = match camera.state {
-        State::Up | State::Degraded => "ok",
-        State::Down => "fail",
-        State::Unknown | State::Paused => "",
-    };
-    match camera.last.as_deref() {
-        Some(report) => json!({
-            "ts": report.at.to_string(),
-            "status": status,
-            "latency": report.latency_ms().map(|ms| ms.round() as i64),
-            "message": report.message,
-        }),
-        None => json!({ "ts": "", "status": status, "latency": null, "message": "no data yet" }),
-    }
 }
 
 /// `/api/health`.

@@ -1,0 +1,131 @@
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::config::Mqtt;
+use crate::monitor::board::State;
+
+fn names() -> Names {
+    Names::new("0123abcd", &Mqtt::default())
+}
+
+fn host() -> BoxStatus {
+    BoxStatus { name: "gatehouse".into(), version: "1.2.3", ..BoxStatus::default() }
+}
+
+fn camera(id: &str, name: &str) -> CameraStatus {
+    CameraStatus {
+        id: id.into(),
+        name: name.into(),
+        url: "rtsp://***:***@192.0.2.1/live".into(),
+        heartbeat_seconds: 15,
+        state: State::Unknown,
+        since: Timestamp::UNIX_EPOCH,
+        last: None,
+        recent: [].into(),
+        incident: None,
+        thumbnail: None,
+        failures: 0,
+        paused_until: None,
+        next_check: None,
+    }
+}
+
+fn unique_ids(device: &Value) -> Vec<String> {
+    let components = device["components"].as_object().expect("components");
+    components.values().map(|component| component["unique_id"].as_str().expect("unique id").to_owned()).collect()
+}
+
+#[test]
+fn the_root_has_only_keys_that_home_assistant_takes_there() {
+    let known =
+        ["device", "origin", "availability_topic", "payload_available", "payload_not_available", "qos", "components"];
+    for device in [
+        box_device(&names(), &host(), Some("http://192.0.2.7")),
+        camera_device(&names(), &camera("gate", "Gate"), &host(), None),
+    ] {
+        let keys: BTreeSet<&str> = device.as_object().expect("object").keys().map(String::as_str).collect();
+        assert_eq!(keys, BTreeSet::from(known));
+        assert_eq!(device["availability_topic"], "pulsebox/0123abcd/availability");
+        assert_eq!(device["origin"]["sw_version"], "1.2.3");
+    }
+}
+
+#[test]
+fn no_two_entities_of_a_box_and_its_cameras_have_one_id() {
+    let keys: Vec<&str> = CAMERA.iter().map(|entity| entity.key).collect();
+    for entity in BOX.iter().chain(CAMERA) {
+        for key in &keys {
+            assert!(!entity.key.ends_with(&format!("_{key}")), "{} ends like {key}", entity.key);
+        }
+    }
+    // Ids that are made to be mistaken for one another, and for the box's keys.
+    let cameras = ["a", "a_b", "b", "cameras", "network", "check", "last_good"];
+    let mut ids = unique_ids(&box_device(&names(), &host(), None));
+    for id in cameras {
+        ids.extend(unique_ids(&camera_device(&names(), &camera(id, id), &host(), None)));
+    }
+    assert_eq!(ids.len(), BOX.len() + CAMERA.len() * cameras.len());
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+}
+
+#[test]
+fn a_rename_changes_the_name_and_nothing_else() {
+    let odd = r#"{{ 1/0 }} "Gate" 🚪 {% raw %} \"#;
+    let before = camera_device(&names(), &camera("front-door", "Front door"), &host(), Some("http://pulsebox.local/"));
+    let mut after = camera_device(&names(), &camera("front-door", odd), &host(), Some("http://pulsebox.local/"));
+    assert_eq!(after["device"]["name"], odd);
+    assert_eq!(before["device"]["configuration_url"], "http://pulsebox.local/#/camera/front-door");
+    after["device"]["name"] = json!("Front door");
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_camera_belongs_to_its_box_and_its_entities_say_where_to_listen() {
+    let device = camera_device(&names(), &camera("front-door", "Front door"), &host(), None);
+    assert_eq!(device["device"]["via_device"], box_device(&names(), &host(), None)["device"]["identifiers"][0]);
+    let components = &device["components"];
+    assert_eq!(components["connected"]["state_topic"], "pulsebox/0123abcd/cam/front-door/state");
+    assert_eq!(components["connected"]["unique_id"], "pulsebox_0123abcd_front-door_connected");
+    assert_eq!(components["connected"]["default_entity_id"], "binary_sensor.front_door_connected");
+    assert_eq!(components["packet_loss"]["state_topic"], "pulsebox/0123abcd/cam/front-door/attributes");
+    assert_eq!(components["picture"]["image_topic"], "pulsebox/0123abcd/cam/front-door/frame");
+    assert_eq!(components["pause"]["command_topic"], "pulsebox/0123abcd/cam/front-door/cmd");
+    assert_eq!(components["verdict"]["options"][0], "ok");
+    assert!(!components["state"]["options"].as_array().expect("options").contains(&json!("unknown")));
+}
+
+#[test]
+fn details_belong_to_entities() {
+    for (entities, details) in [(BOX, BOX_DETAILS), (CAMERA, CAMERA_DETAILS)] {
+        for row in details {
+            assert!(entities.iter().any(|entity| entity.key == row.key), "no entity {}", row.key);
+        }
+    }
+}
+
+fn table(entities: &[Entity]) -> String {
+    let mut out = "| entity | entity id ends in | kind | class | unit | what it tells |\n".to_owned();
+    out.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for Entity { key, name, kind, class, is_diagnostic, about, .. } in entities {
+        let platform = format!("{}{}", kind.platform(), if *is_diagnostic { ", diagnostic" } else { "" });
+        let [class, unit] = [*class, kind.unit()].map(or_dash);
+        out.push_str(&format!("| {name} | `{key}` | {platform} | {class} | {unit} | {about} |\n"));
+    }
+    out
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "–" } else { text }
+}
+
+#[test]
+fn the_documentation_lists_every_entity() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/home-assistant.md");
+    let documentation = std::fs::read_to_string(path).expect(path);
+    for (whose, entities) in [("box", BOX), ("camera", CAMERA)] {
+        let table = table(entities);
+        assert!(documentation.contains(&table), "docs/home-assistant.md lacks this table of the {whose}:\n\n{table}");
+    }
+}
