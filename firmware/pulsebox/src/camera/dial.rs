@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -35,21 +35,39 @@ static RESOLVING: Semaphore = Semaphore::const_new(64);
 
 /// Where to connect to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// Name or address, IPv6 without brackets.
     pub host: &'a str,
     /// TCP port.
     pub port: u16,
-    /// `None`: plain. `Some(insecure)`: TLS, with the certificate checked unless `insecure`.
-    pub tls: Option<bool>,
+    /// `None`: plain.
+    pub tls: Option<Trust<'a>>,
+}
+
+/// Which certificates are taken, and whether one is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trust<'a> {
+    /// Those that the system's store vouches for.
+    Store,
+    /// Any.
+    Any,
+    /// As this says: see [`client_config`].
+    Given(&'a Arc<ClientConfig>),
+}
+
+impl Trust<'_> {
+    /// For a camera's `tls_insecure`.
+    pub fn camera(insecure: bool) -> Self {
+        if insecure { Self::Any } else { Self::Store }
+    }
 }
 
 /// An open connection, plain or encrypted.
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: Stream,
     /// Our end's address.
     pub local: IpAddr,
-    /// The camera's address.
+    /// The other end's address.
     pub peer: IpAddr,
 }
 
@@ -59,7 +77,7 @@ enum Stream {
 }
 
 /// Climbs the rungs `resolve`, `connect` and, with TLS, `encrypt`.
-pub(super) async fn dial(place: Place<'_>, climb: &mut Climb) -> Result<Line, Fault> {
+pub(crate) async fn dial(place: Place<'_>, climb: &mut Climb) -> Result<Line, Fault> {
     climb.waiting(Verdict::Dns, "the name server's answer");
     let addresses = resolve(place.host, place.port).await?;
     climb.reached(Rung::Resolve);
@@ -76,9 +94,9 @@ pub(super) async fn dial(place: Place<'_>, climb: &mut Climb) -> Result<Line, Fa
     };
     let stream = match place.tls {
         None => Stream::Plain(tcp),
-        Some(insecure) => {
+        Some(trust) => {
             climb.waiting(Verdict::Tls, "the TLS handshake");
-            let stream = Stream::Tls(Box::new(encrypt(tcp, place.host, insecure).await?));
+            let stream = Stream::Tls(Box::new(encrypt(tcp, place.host, trust).await?));
             climb.reached(Rung::Encrypt);
             stream
         }
@@ -143,18 +161,22 @@ fn connect_fault(address: SocketAddr, error: &io::Error) -> Fault {
     }
 }
 
-async fn encrypt(tcp: TcpStream, host: &str, insecure: bool) -> Result<TlsStream<TcpStream>, Fault> {
+async fn encrypt(tcp: TcpStream, host: &str, trust: Trust<'_>) -> Result<TlsStream<TcpStream>, Fault> {
     let tls = |detail: String| Fault::new(Verdict::Tls, detail);
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| tls(format!("`{host}` cannot stand in a certificate: use a name or an address")))?;
-    let (config, store_empty) = if insecure { (insecure_config(), false) } else { trusted_config() };
+    let (config, store_empty) = match trust {
+        Trust::Any => (insecure_config(), false),
+        Trust::Store => trusted_config(),
+        Trust::Given(config) => (config.clone(), false),
+    };
     match timeout(ENCRYPT, TlsConnector::from(config).connect(name, tcp)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(e)) if store_empty => Err(tls(format!(
             "{e}; this machine has no certificate store, so no certificate can be checked (install `ca-certificates`)"
         ))),
         Ok(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof || e.kind() == io::ErrorKind::ConnectionReset => {
-            Err(tls("the camera broke off the TLS handshake; it may speak no TLS on this port".into()))
+            Err(tls("the TLS handshake was broken off; there may be no TLS on this port".into()))
         }
         Ok(Err(e)) => Err(tls(e.to_string())),
         Err(_) => Err(tls(format!("no TLS handshake within {} s", ENCRYPT.as_secs()))),
@@ -166,9 +188,7 @@ fn trusted_config() -> (Arc<ClientConfig>, bool) {
     static CONFIG: OnceLock<(Arc<ClientConfig>, bool)> = OnceLock::new();
     CONFIG
         .get_or_init(|| {
-            let mut roots = RootCertStore::empty();
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
+            let roots = system_store();
             let empty = roots.is_empty();
             if empty {
                 log::warn!("no certificate store on this machine: rtsps and https cameras need `tls_insecure: true`");
@@ -182,10 +202,49 @@ fn insecure_config() -> Arc<ClientConfig> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     CONFIG
         .get_or_init(|| {
-            let verifier = Arc::new(AnyCertificate(Arc::new(ring::default_provider())));
-            Arc::new(builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+            Arc::new(builder().dangerous().with_custom_certificate_verifier(any_certificate()).with_no_client_auth())
         })
         .clone()
+}
+
+fn system_store() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn any_certificate() -> Arc<AnyCertificate> {
+    Arc::new(AnyCertificate(Arc::new(ring::default_provider())))
+}
+
+/// What is trusted where neither the system's store nor everything will do alone.
+pub(crate) enum Roots {
+    /// As [`Trust::Store`].
+    Store,
+    /// As [`Trust::Any`].
+    Any,
+    /// These authorities and no other.
+    These(RootCertStore),
+}
+
+/// A configuration for [`Trust::Given`]: whom to trust, and the certificate to show with its key. Blocks for the
+/// system's store.
+///
+/// # Errors
+/// The key does not fit the certificate, or one of them is of a kind that is not known.
+pub(crate) fn client_config(
+    roots: Roots,
+    identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+) -> Result<ClientConfig, rustls::Error> {
+    let builder = match roots {
+        Roots::Store => builder().with_root_certificates(system_store()),
+        Roots::Any => builder().dangerous().with_custom_certificate_verifier(any_certificate()),
+        Roots::These(roots) => builder().with_root_certificates(roots),
+    };
+    match identity {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key),
+        None => Ok(builder.with_no_client_auth()),
+    }
 }
 
 fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::answer::evidence;
-use super::dial::{Place, dial};
+use super::dial::{Place, Trust, dial};
 use super::multipart::{PART_MAX, Splitter};
 use super::{CameraUrl, Climb, Codec, Fault, Frame, Goodbyes, Rung, Target, Verdict};
 
@@ -215,7 +215,7 @@ async fn request(
     climb: &mut Climb,
     goodbyes: &Goodbyes,
 ) -> Result<Response<Incoming>, Fault> {
-    let tls = url.scheme().is_tls().then_some(target.tls_insecure);
+    let tls = url.scheme().is_tls().then_some(Trust::camera(target.tls_insecure));
     let line = dial(Place { host: url.host(), port: url.port(), tls }, climb).await?;
     climb.waiting(Verdict::Timeout, "the answer to GET");
     let broke = |e: hyper::Error| {

@@ -4,7 +4,7 @@
 //! `unsupported` until their room is built.
 
 mod answer;
-mod dial;
+pub(crate) mod dial;
 pub mod fault;
 mod gate;
 mod http;

@@ -15,7 +15,7 @@ use retina::client::{
 use retina::codec::{CodecItem, FrameFormat};
 use tokio::time::Instant;
 
-use super::dial::{Place, dial};
+use super::dial::{Place, Trust, dial};
 use super::gate::{Gate, Meter, USER_AGENT};
 use super::{Climb, Codec, Fault, Frame, Goodbyes, Rung, Target, Transport, Verdict};
 
@@ -31,7 +31,7 @@ impl RtspSession {
     /// Climbs to an accepted PLAY.
     pub(super) async fn open(target: &Target, climb: &mut Climb, goodbyes: &Goodbyes) -> Result<Self, Fault> {
         let url = &target.url;
-        let tls = url.scheme().is_tls().then_some(target.tls_insecure);
+        let tls = url.scheme().is_tls().then_some(Trust::camera(target.tls_insecure));
         let line = dial(Place { host: url.host(), port: url.port(), tls }, climb).await?;
         climb.waiting(Verdict::Timeout, "the answer to DESCRIBE");
         let meter = Arc::new(Meter::default());

@@ -261,6 +261,9 @@ fn mqtt(fields: &Fields, problems: &mut Vec<Problem>) -> Mqtt {
         use_tls: flag("use_tls", default.use_tls),
         use_websocket: flag("use_websocket", default.use_websocket),
         tls_insecure: flag("tls_insecure", default.tls_insecure),
+        ca_file: text("ca_file", default.ca_file),
+        client_certificate: text("client_certificate", default.client_certificate),
+        client_key: text("client_key", default.client_key),
         username: text("username", default.username),
         password: text("password", default.password),
         client_id: text("client_id", default.client_id),
@@ -275,6 +278,13 @@ fn mqtt(fields: &Fields, problems: &mut Vec<Problem>) -> Mqtt {
                 .unwrap_or(default.home_assistant.discovery_prefix),
         },
     };
+    for (there, missing) in [("client_certificate", "client_key"), ("client_key", "client_certificate")] {
+        let is_empty = |key| fields.text(key).is_none_or(|path| path.is_empty());
+        if !is_empty(there) && is_empty(missing) {
+            let what = format!("`{there}` is given without `{missing}`, and each is of no use without the other");
+            problems.push(Problem::new(fields.place(there), what, format!("give `{missing}` too, or neither")));
+        }
+    }
     let refused = fields.given("host").is_some() && fields.text("host").is_none();
     if mqtt.enabled && mqtt.host.is_empty() && !refused {
         let what = "MQTT is enabled, and its `host` is missing";

@@ -21,7 +21,7 @@ pub struct Config {
     pub cameras: Vec<CameraConfig>,
     /// Cameras with `removed: true`: not watched, and their ids still taken (their history stays).
     pub removed: Vec<CameraConfig>,
-    /// MQTT, read and kept; spoken by a later room.
+    /// The broker.
     pub mqtt: Mqtt,
     /// LED lines.
     pub leds: Leds,
@@ -192,6 +192,12 @@ pub struct Mqtt {
     pub use_tls: bool,
     pub use_websocket: bool,
     pub tls_insecure: bool,
+    /// Path of a PEM file; empty: none.
+    pub ca_file: String,
+    /// Path of a PEM file; empty: none, and no `client_key` either.
+    pub client_certificate: String,
+    /// Path of a PEM file; empty: none.
+    pub client_key: String,
     pub username: String,
     pub password: String,
     pub client_id: String,
@@ -220,6 +226,9 @@ impl Default for Mqtt {
             use_tls: false,
             use_websocket: false,
             tls_insecure: false,
+            ca_file: String::new(),
+            client_certificate: String::new(),
+            client_key: String::new(),
             username: String::new(),
             password: String::new(),
             client_id: String::new(),

@@ -7,9 +7,13 @@
 mod command;
 mod connect;
 mod home_assistant;
+mod outbox;
 mod payload;
+mod publisher;
 mod session;
+mod tls;
 mod topics;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -18,7 +22,7 @@ use crate::config::Store;
 use crate::monitor::Orders;
 use crate::monitor::board::Board;
 
-pub use self::connect::{Tried, try_it};
+pub use self::connect::{Failed, Tried, try_it};
 pub use self::session::run;
 pub use self::topics::{Kept, Names, TOPICS, TopicRow};
 

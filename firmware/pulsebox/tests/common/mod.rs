@@ -1,6 +1,7 @@
 //! What several tests share.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod broker;
 pub mod daemon;
 pub mod page;
 

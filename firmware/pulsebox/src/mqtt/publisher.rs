@@ -1,0 +1,587 @@
+//! One connection's life: what is due goes out, what comes in is heard, and both end together.
+//!
+//! The library's event loop runs beside the publishing in one task, so neither waits for the other. At most
+//! [`WINDOW`] messages wait for the broker's acknowledgement; while they do, what becomes due is only noted.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use rumqttc::{
+    AsyncClient, ClientError, Event as Told, EventLoop, Incoming, Publish, PublishOptions, SubscribeFilter,
+    SubscribeNoticeError,
+};
+use serde_json::Value;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::connect::{Connection, broken, is_closed, qos, silent};
+use super::outbox::{Due, Outbox};
+use super::session::fraction;
+use super::{Means, Names, command, home_assistant, payload};
+use crate::camera::Fault;
+use crate::config::{Mqtt, Web, WebTls};
+use crate::monitor::board::{BoxStatus, CameraStatus, Event};
+use crate::monitor::overall::Overall;
+
+/// Messages that may wait for the broker's acknowledgement at once.
+const WINDOW: usize = 16;
+/// A broker that acknowledges nothing for this long is lost.
+const ACKNOWLEDGE: Duration = Duration::from_secs(30);
+/// The broker is asked whether it is there this often, and answers within this time. With QoS 0 nothing else would
+/// tell; the library's own question is only asked when nothing is sent.
+const STILL_THERE: Duration = Duration::from_secs(15);
+/// Orders and answers that wait.
+const ORDERS: usize = 32;
+/// What was heard and waits to be looked at; the broker waits where it is full.
+const HEARD: usize = 64;
+/// Home Assistant has started: all is sent again after this long at most, each box at its own time.
+const AFTER_BIRTH: Duration = Duration::from_secs(5);
+/// Saying goodbye takes this long at most when the box stops, and when it only changes its settings.
+const LAST_WORDS: Duration = Duration::from_millis(1000);
+const CHANGE_WORDS: Duration = Duration::from_secs(5);
+/// Cameras that the broker may know and we do not; more are left to a later connection.
+const STRANGERS: usize = 4096;
+/// The largest payload that is sent, bytes.
+const LARGEST: usize = 2 * 1024 * 1024;
+/// A picture may be sent this much before a heartbeat has passed: checks are never on time to the millisecond.
+const EARLY: Duration = Duration::from_secs(1);
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// We were told to stop.
+    Stopped,
+    /// The settings are others.
+    Changed,
+    /// It broke.
+    Lost {
+        /// Why.
+        fault: Fault,
+        /// The broker closed it.
+        is_closed: bool,
+    },
+}
+
+/// Publishes until the connection ends, the settings change or `stop`; in the last two cases says `offline`.
+pub(super) async fn publish(
+    means: &Means,
+    mqtt: &Mqtt,
+    connection: Connection,
+    changed: impl Future<Output = ()>,
+    stop: &CancellationToken,
+) -> End {
+    let Connection { client, mut events } = connection;
+    let (to_heard, heard) = mpsc::channel(HEARD);
+    let (to_orders, orders) = mpsc::channel(ORDERS);
+    let (to_answers, answers) = mpsc::channel(ORDERS);
+    let names = Names::new(&means.box_id, mqtt);
+    let mut publisher = Publisher::new(means, mqtt, client.clone(), to_orders);
+    let end = {
+        let driving = drive(&mut events, &names, to_heard);
+        let obeying = obey(means, orders, to_answers);
+        let publishing = publisher.run(heard, answers, changed, stop);
+        tokio::select! {
+            // First: it knows the true reason of what the others only notice.
+            biased;
+            error = driving => End::Lost { is_closed: is_closed(&error), fault: broken(&error, mqtt) },
+            end = publishing => end,
+            () = obeying => End::Stopped,
+        }
+    };
+    if !matches!(end, End::Lost { .. }) {
+        Connection { client, events }.leave().await;
+    }
+    end
+}
+
+/// What the broker sent us.
+enum Heard {
+    /// To a `cmd` topic; `camera` none: the box's.
+    Order { camera: Option<String>, payload: bytes::Bytes, is_retained: bool },
+    /// Home Assistant has started.
+    Birth,
+    /// The broker keeps a state of this camera.
+    Kept(String),
+}
+
+/// Runs the library until the connection breaks; gives why.
+async fn drive(events: &mut EventLoop, names: &Names, to_heard: mpsc::Sender<Heard>) -> rumqttc::ConnectionError {
+    loop {
+        match events.poll().await {
+            Ok(Told::Incoming(Incoming::Publish(message))) => {
+                if let Some(heard) = hear(message, names) {
+                    // Only where the publisher is gone, and then this ends too.
+                    let _ = to_heard.send(heard).await;
+                }
+            }
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+fn hear(message: Publish, names: &Names) -> Option<Heard> {
+    let (topic, is_retained) = (std::str::from_utf8(&message.topic).ok()?, message.retain);
+    if topic == names.command() {
+        return Some(Heard::Order { camera: None, payload: message.payload, is_retained });
+    }
+    if topic == names.birth() {
+        // A retained one tells nothing new: all has just been sent.
+        return (!is_retained && &*message.payload == b"online").then_some(Heard::Birth);
+    }
+    let (id, leaf) =
+        topic.strip_prefix(&names.camera("", "")[..names.root().len() + "/cam/".len()])?.split_once('/')?;
+    match leaf {
+        "cmd" => Some(Heard::Order { camera: Some(id.into()), payload: message.payload, is_retained }),
+        "state" if is_retained && !message.payload.is_empty() && is_id(id) => Some(Heard::Kept(id.into())),
+        _ => None,
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    !id.is_empty() && id.len() <= 64 && id.bytes().all(known)
+}
+
+/// An order, and where its answer goes.
+struct Order {
+    camera: Option<String>,
+    payload: bytes::Bytes,
+    is_retained: bool,
+}
+
+/// Carries out orders, one after another; ends when no more can come.
+async fn obey(means: &Means, mut orders: mpsc::Receiver<Order>, to_answers: mpsc::Sender<(Option<String>, Value)>) {
+    while let Some(order) = orders.recv().await {
+        let answer = command::obey(means, order.camera.as_deref(), &order.payload, order.is_retained).await;
+        let _ = to_answers.send((order.camera, answer)).await;
+    }
+}
+
+/// One message, ready to go.
+struct Message {
+    topic: String,
+    payload: Vec<u8>,
+    how: PublishOptions,
+}
+
+type Acknowledged = BoxFuture<'static, Result<(), ()>>;
+
+struct Publisher<'a> {
+    means: &'a Means,
+    mqtt: &'a Mqtt,
+    names: Names,
+    client: AsyncClient,
+    to_orders: mpsc::Sender<Order>,
+    outbox: Outbox,
+    answers: VecDeque<Message>,
+    in_flight: FuturesUnordered<Acknowledged>,
+    /// Ids of which the broker may keep something.
+    known: BTreeSet<String>,
+    /// The picture last sent of each camera, and when.
+    pictures: HashMap<String, (u64, Instant)>,
+    overall: Option<Overall>,
+    /// What the devices in Home Assistant say of the box.
+    face: (String, Option<String>),
+}
+
+impl<'a> Publisher<'a> {
+    fn new(means: &'a Means, mqtt: &'a Mqtt, client: AsyncClient, to_orders: mpsc::Sender<Order>) -> Self {
+        Self {
+            names: Names::new(&means.box_id, mqtt),
+            means,
+            mqtt,
+            client,
+            to_orders,
+            outbox: Outbox::default(),
+            answers: VecDeque::new(),
+            in_flight: FuturesUnordered::new(),
+            known: BTreeSet::new(),
+            pictures: HashMap::new(),
+            overall: None,
+            face: Default::default(),
+        }
+    }
+
+    /// Publishes until the end.
+    async fn run(
+        &mut self,
+        heard: mpsc::Receiver<Heard>,
+        answers: mpsc::Receiver<(Option<String>, Value)>,
+        changed: impl Future<Output = ()>,
+        stop: &CancellationToken,
+    ) -> End {
+        // Subscribed to before all is due: what happens in between is due twice, and nothing is missed.
+        let events = self.means.board.events();
+        let greeted = self.greet();
+        let ended = match greeted {
+            Ok(()) => self.follow(events, heard, answers, changed, stop).await,
+            Err(fault) => Err(fault),
+        };
+        match ended {
+            Ok(end) => end,
+            Err(fault) => End::Lost { fault, is_closed: false },
+        }
+    }
+
+    /// `online`, what we listen to, and all that there is to say.
+    fn greet(&mut self) -> Result<(), Fault> {
+        let online = self.message(self.names.availability(), b"online".to_vec(), true);
+        self.send(online)?;
+        let filters = [self.names.command(), self.names.camera("+", "cmd"), self.names.birth(), self.sweep()];
+        let filters = filters.map(|path| SubscribeFilter::new(path, qos(self.mqtt.qos.min(1))));
+        let asked = self.client.try_subscribe_many_tracked(filters).map_err(|_| silent(self.mqtt))?;
+        self.in_flight.push(Box::pin(async move {
+            match timeout(ACKNOWLEDGE, asked.wait_completion_async()).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(SubscribeNoticeError::V4SubAckFailure(_))) => {
+                    log::warn!("the broker does not let this user read the topics of orders and of Home Assistant");
+                    Ok(())
+                }
+                Ok(Err(_)) | Err(_) => Err(()),
+            }
+        }));
+        self.note_all();
+        Ok(())
+    }
+
+    /// States that the broker keeps, those of cameras that are gone among them.
+    fn sweep(&self) -> String {
+        self.names.camera("+", "state")
+    }
+
+    async fn follow(
+        &mut self,
+        mut events: broadcast::Receiver<Event>,
+        mut heard: mpsc::Receiver<Heard>,
+        mut answers: mpsc::Receiver<(Option<String>, Value)>,
+        changed: impl Future<Output = ()>,
+        stop: &CancellationToken,
+    ) -> Result<End, Fault> {
+        let (mut status, mut still_there) = (every(self.mqtt.interval), every(STILL_THERE));
+        let mut birth: Option<Instant> = None;
+        tokio::pin!(changed);
+        loop {
+            self.fill_window()?;
+            let born = async { sleep_until(birth.unwrap_or_else(Instant::now)).await };
+            tokio::select! {
+                () = stop.cancelled() => {
+                    self.part(LAST_WORDS, false).await;
+                    return Ok(End::Stopped);
+                }
+                () = &mut changed => {
+                    let is_forgotten = self.is_discovery_moved();
+                    self.part(CHANGE_WORDS, is_forgotten).await;
+                    return Ok(End::Changed);
+                }
+                Some(acknowledged) = self.in_flight.next() => acknowledged.map_err(|()| silent(self.mqtt))?,
+                Some(heard) = heard.recv() => match heard {
+                    Heard::Birth => {
+                        birth.get_or_insert_with(|| Instant::now() + AFTER_BIRTH.mul_f64(fraction()));
+                    }
+                    heard => self.hear(heard),
+                },
+                Some((camera, answer)) = answers.recv() => self.answer(camera.as_deref(), &answer),
+                event = events.recv() => match event {
+                    Ok(event) => self.note(event),
+                    Err(RecvError::Lagged(_)) => self.note_all(),
+                    Err(RecvError::Closed) => return Ok(End::Stopped),
+                },
+                () = born, if birth.is_some() => {
+                    birth = None;
+                    self.pictures.clear();
+                    self.note_all();
+                }
+                _ = status.tick() => {
+                    self.outbox.add(Due::System);
+                    self.outbox.add(Due::Status);
+                }
+                _ = still_there.tick() => self.ask_still_there()?,
+            }
+        }
+    }
+
+    /// Sends what is due while the broker acknowledges.
+    fn fill_window(&mut self) -> Result<(), Fault> {
+        while self.in_flight.len() < WINDOW {
+            let message = match self.answers.pop_front() {
+                Some(answer) => Some(answer),
+                None => match self.outbox.next() {
+                    Some(due) => self.make(&due),
+                    None => return Ok(()),
+                },
+            };
+            if let Some(message) = message {
+                self.send(message)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), Fault> {
+        if message.payload.len() > LARGEST {
+            log::debug!("{}: {} bytes are not sent", message.topic, message.payload.len());
+            return Ok(());
+        }
+        match self.client.try_publish_tracked(message.topic, message.payload, message.how) {
+            Ok(sent) => {
+                self.in_flight.push(Box::pin(async move {
+                    match timeout(ACKNOWLEDGE, sent.wait_completion_async()).await {
+                        Ok(Ok(())) => Ok(()),
+                        Ok(Err(_)) | Err(_) => Err(()),
+                    }
+                }));
+                Ok(())
+            }
+            Err(ClientError::InvalidRequest(_)) => {
+                log::debug!("a topic that MQTT does not allow is left out");
+                Ok(())
+            }
+            Err(_) => Err(silent(self.mqtt)),
+        }
+    }
+
+    /// A question that any broker answers at once, whatever the QoS: it ends the sweep the first time, and nothing
+    /// later.
+    fn ask_still_there(&mut self) -> Result<(), Fault> {
+        let asked = self.client.try_unsubscribe_tracked(self.sweep()).map_err(|_| silent(self.mqtt))?;
+        self.in_flight.push(Box::pin(async move {
+            match timeout(STILL_THERE, asked.wait_completion_async()).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(()),
+            }
+        }));
+        Ok(())
+    }
+
+    /// The last words: `offline`, and where discovery moves, nothing left of it.
+    async fn part(&mut self, limit: Duration, is_forgotten: bool) {
+        let mut words = vec![self.message(self.names.availability(), b"offline".to_vec(), true)];
+        if is_forgotten {
+            words.push(self.message(self.names.box_discovery(), Vec::new(), true));
+            let cameras = self.known.iter().map(|id| self.names.camera_discovery(id));
+            words.extend(cameras.map(|topic| self.message(topic, Vec::new(), true)));
+        }
+        let said = async {
+            for message in words {
+                while self.in_flight.len() >= WINDOW {
+                    let _ = self.in_flight.next().await;
+                }
+                if self.send(message).is_err() {
+                    return;
+                }
+            }
+            while self.in_flight.next().await.is_some() {}
+        };
+        let _ = timeout(limit, said).await;
+    }
+
+    /// Whether Home Assistant finds us no more where it did.
+    fn is_discovery_moved(&self) -> bool {
+        let (was, now) = (&self.mqtt.home_assistant, self.means.config.current());
+        let is_announced = now.mqtt.enabled && now.mqtt.home_assistant.enabled;
+        was.enabled && !(is_announced && was.discovery_prefix == now.mqtt.home_assistant.discovery_prefix)
+    }
+
+    // -- what is due ---------------------------------------------------------------------------------
+
+    /// Everything.
+    fn note_all(&mut self) {
+        let host = self.means.board.now().host.clone();
+        self.face = self.face_of(&host);
+        self.note_devices();
+        self.outbox.add(Due::System);
+        self.outbox.add(Due::Status);
+        for id in self.known.clone() {
+            self.outbox.add(Due::State(id.clone()));
+            self.outbox.add(Due::Attributes(id.clone()));
+            self.outbox.add(Due::Frame(id));
+        }
+    }
+
+    /// All devices, and all that there is of cameras that came or went.
+    fn note_devices(&mut self) {
+        let there: BTreeSet<String> = self.means.board.now().cameras.keys().cloned().collect();
+        let moved: Vec<String> = self.known.symmetric_difference(&there).cloned().collect();
+        for id in moved {
+            self.outbox.add(Due::State(id.clone()));
+            self.outbox.add(Due::Attributes(id.clone()));
+            self.outbox.add(Due::CameraDiscovery(id));
+        }
+        self.pictures.retain(|id, _| there.contains(id));
+        self.outbox.add(Due::BoxDiscovery);
+        for id in &there {
+            self.outbox.add(Due::CameraDiscovery(id.clone()));
+        }
+        self.known = there;
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Checked { camera, .. } => {
+                if self.is_picture_due(&camera) {
+                    self.outbox.add(Due::Frame(camera.clone()));
+                }
+                self.outbox.add(Due::State(camera.clone()));
+                self.outbox.add(Due::Attributes(camera));
+            }
+            Event::StateChanged { camera, .. } => {
+                self.outbox.add(Due::State(camera.clone()));
+                self.outbox.add(Due::Attributes(camera));
+                self.note_overall();
+            }
+            Event::IncidentOpened(incident) | Event::IncidentClosed(incident) => {
+                self.outbox.add(Due::Attributes(incident.camera.clone()));
+            }
+            Event::CamerasChanged => {
+                self.note_devices();
+                self.note_overall();
+            }
+            Event::HostChanged => {
+                let host = self.means.board.now().host.clone();
+                let face = self.face_of(&host);
+                if face != self.face {
+                    self.face = face;
+                    self.note_devices();
+                }
+                self.note_overall();
+            }
+        }
+    }
+
+    fn note_overall(&mut self) {
+        let overall = Overall::of(&self.means.board.now());
+        if self.overall != Some(overall) {
+            self.outbox.add(Due::System);
+        }
+    }
+
+    /// Whether there is a picture that was not sent, and the last one is a heartbeat old.
+    fn is_picture_due(&self, id: &str) -> bool {
+        let Some(camera) = self.means.board.camera(id) else { return false };
+        let Some(picture) = &camera.thumbnail else { return false };
+        self.pictures.get(id).is_none_or(|(etag, at)| {
+            *etag != picture.etag && at.elapsed() + EARLY >= Duration::from_secs(camera.heartbeat_seconds)
+        })
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Order { camera, payload, is_retained } => {
+                let order = Order { camera, payload, is_retained };
+                if let Err(mpsc::error::TrySendError::Full(order)) = self.to_orders.try_send(order) {
+                    let error = "too many orders at once; send this one again in a few seconds";
+                    let answer = serde_json::json!({ "command": null, "id": null, "ok": false, "error": error });
+                    self.answer(order.camera.as_deref(), &answer);
+                }
+            }
+            Heard::Kept(id) => {
+                if !self.known.contains(&id) && self.known.len() < STRANGERS {
+                    self.outbox.add(Due::State(id.clone()));
+                    self.outbox.add(Due::Attributes(id.clone()));
+                    self.outbox.add(Due::CameraDiscovery(id));
+                }
+            }
+            Heard::Birth => {}
+        }
+    }
+
+    fn answer(&mut self, camera: Option<&str>, answer: &Value) {
+        if self.answers.len() >= ORDERS {
+            log::debug!("an answer is left out: the broker takes them too slowly");
+            return;
+        }
+        let topic = match camera {
+            Some(id) => self.names.camera(id, "cmd/result"),
+            None => self.names.command() + "/result",
+        };
+        self.answers.push_back(self.message(topic, answer.to_string().into_bytes(), false));
+    }
+
+    // -- what is said --------------------------------------------------------------------------------
+
+    fn message(&self, topic: String, payload: Vec<u8>, retain: bool) -> Message {
+        Message { topic, payload, how: PublishOptions::new(qos(self.mqtt.qos)).retain(retain) }
+    }
+
+    /// What there is to say now; none: nothing.
+    fn make(&mut self, due: &Due) -> Option<Message> {
+        match due {
+            Due::BoxDiscovery => {
+                let host = self.means.board.now().host.clone();
+                let device = home_assistant::box_device(&self.names, &host, self.face.1.as_deref());
+                let is_on = self.mqtt.home_assistant.enabled;
+                is_on.then(|| self.message(self.names.box_discovery(), device.to_string().into_bytes(), true))
+            }
+            Due::CameraDiscovery(id) => {
+                let (names, host) = (self.names.clone(), self.means.board.now().host.clone());
+                let (page, is_on) = (self.face.1.clone(), self.mqtt.home_assistant.enabled);
+                self.of_camera(id, names.camera_discovery(id), |camera| {
+                    is_on.then(|| home_assistant::camera_device(&names, camera, &host, page.as_deref()))
+                })
+            }
+            Due::State(id) => self.of_camera(id, self.names.camera(id, "state"), |camera| Some(payload::state(camera))),
+            Due::Attributes(id) => {
+                self.of_camera(id, self.names.camera(id, "attributes"), |camera| Some(payload::attributes(camera)))
+            }
+            Due::System => {
+                let running = Duration::from_millis(self.means.clock.monotonic_ms().try_into().unwrap_or(0));
+                // A copy: whoever writes to the board must not wait while JSON is made.
+                let snapshot = self.means.board.now().clone();
+                self.overall = Some(Overall::of(&snapshot));
+                let system = payload::system(&snapshot, running).to_string();
+                Some(self.message(self.names.system(), system.into_bytes(), true))
+            }
+            Due::Status => {
+                let snapshot = self.means.board.now().clone();
+                let status = payload::status(&snapshot).to_string().into_bytes();
+                Some(self.message(self.names.status().to_owned(), status, self.mqtt.retain))
+            }
+            Due::Frame(id) => self.picture(id),
+        }
+    }
+
+    /// What is said of a camera; of one that is neither on the board nor in the configuration: nothing, for ever.
+    fn of_camera(&self, id: &str, topic: String, say: impl FnOnce(&CameraStatus) -> Option<Value>) -> Option<Message> {
+        let payload = match self.means.board.camera(id) {
+            Some(camera) => say(&camera)?.to_string().into_bytes(),
+            None if self.means.config.current().cameras.iter().any(|camera| camera.id == id) => return None,
+            None => Vec::new(),
+        };
+        Some(self.message(topic, payload, true))
+    }
+
+    fn picture(&mut self, id: &str) -> Option<Message> {
+        let picture = self.means.board.camera(id)?.thumbnail.clone()?;
+        self.pictures.insert(id.to_owned(), (picture.etag, Instant::now()));
+        let how = PublishOptions::at_most_once();
+        Some(Message { topic: self.names.camera(id, "frame"), payload: picture.jpeg.to_vec(), how })
+    }
+
+    /// The box's name, version and page.
+    fn face_of(&self, host: &BoxStatus) -> (String, Option<String>) {
+        (format!("{} {}", host.name, host.version), page(&self.means.config.current().web, host))
+    }
+}
+
+/// Where the page is, as others in the network reach it.
+fn page(web: &Web, host: &BoxStatus) -> Option<String> {
+    let scheme = match web.tls {
+        Some(WebTls::SelfMade | WebTls::Files { .. }) => "https",
+        None => "http",
+    };
+    let ip = if web.listen.ip().is_unspecified() { *host.addresses.first()? } else { web.listen.ip() };
+    let port = web.listen.port();
+    (port != 0).then(|| format!("{scheme}://{}/", std::net::SocketAddr::new(ip, port)))
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
