@@ -34,7 +34,8 @@ lint: page  ## formatting, clippy, types of the page and its tests, licences, sh
 	@scripts/need lint
 	scripts/lint
 
-bench: page  ## CPU, memory, disk and live views beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
+bench: page  ## CPU, memory, disk, live views and MQTT beside ffprobe, ffmpeg, OpenCV and mosquitto_pub; writes docs/measured.md
 	@scripts/need bench
 	/usr/bin/python3 scripts/bench.py
 	/usr/bin/python3 scripts/bench-live.py
+	/usr/bin/python3 scripts/bench-mqtt.py
