@@ -1,5 +1,5 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run page test test-rust test-page test-api lint bench
+.PHONY: help run page test test-rust test-page test-api test-ha lint bench
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test-page: page  ## the page in Chromium, wide and phone-wide; screenshots in ta
 test-api: page  ## schemathesis: does the API do what its own OpenAPI document says
 	@scripts/need test-api
 	@scripts/check-api
+
+test-ha: page  ## the real Home Assistant finds the box and its cameras, over a real broker (the first time fetches 250 MB)
+	@scripts/need test-ha
+	@scripts/test-ha
 
 lint: page  ## formatting, clippy, types of the page and its tests, licences, shell scripts, links in the documentation
 	@scripts/need lint
