@@ -1,5 +1,5 @@
 // MQTT: how the connection is, the broker's settings, and a try of them before they are saved.
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { Button, Exact, Icon, Notice, Rich, Since } from "../components";
 import { BrokerTryPanel } from "../forms/BrokerTryPanel";
@@ -29,6 +29,10 @@ export function Mqtt({ version, ...form }: Omit<SettingsFormProps, "parts"> & { 
       <Button busy={attempt.state === "running"} disabled={!draft.value(HOST)} onClick={() => void attempt.run(request(draft))}>Try it</Button>),
     onLeave: attempt.forget,
   };
+  const state = host.value?.broker?.state;
+  useEffect(() => {
+    if (state === "lost") attempt.forget(); // "It works" would stand there still
+  }, [state]);
   const top = useRef<HTMLDivElement>(null);
   const saved = (now: Tree) => {
     form.onSaved(now);
