@@ -100,7 +100,7 @@ function Told({ broker, settings, keys }: { broker: BrokerStatus; settings: Tree
     case "lost":
       return (
         <Notice mood="warning">
-          <p><strong>No connection to {place}</strong>{broker.since && <> <Since at={broker.since} /></>}: it is tried again by itself, at least once a minute.</p>
+          <p><strong>No connection to {place}</strong>{broker.since && <> <Since at={broker.since} /></>}: it is tried again by itself, about once a minute.</p>
           {broker.title && <p><strong>{broker.title}.</strong> <Rich text={broker.advice ?? ""} /></p>}
           {broker.message && <p class="small"><Rich text={broker.message} /></p>}
         </Notice>
@@ -113,7 +113,7 @@ function HomeAssistant({ told }: { told: boolean }) {
   if (!told) return <p class="soft">Home Assistant is not told of the cameras: switched off below.</p>;
   return (
     <>
-      <p>Home Assistant has been told of this box and {count === 1 ? "1 camera" : `${count} cameras`}.</p>
+      <p>Home Assistant has been told of this box{count > 0 && <> and {count === 1 ? "1 camera" : `${count} cameras`}</>}.</p>
       <p class="soft small">There: Settings, Devices &amp; services, MQTT. The box and each camera are devices of their own.</p>
     </>
   );
