@@ -101,11 +101,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Says goodbye, so that the broker does not speak our last will. 2 s at most.
+    /// Says goodbye, so that the broker does not speak our last will. Half a second at most.
     pub async fn leave(mut self) {
         let _ = self.client.try_disconnect();
         let gone = async { while self.events.poll().await.is_ok() {} };
-        let _ = timeout(Duration::from_secs(2), gone).await;
+        let _ = timeout(Duration::from_millis(500), gone).await;
     }
 }
 

@@ -49,8 +49,8 @@ impl Outbox {
         Some(next)
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// How much is due.
+    pub fn len(&self) -> usize {
         self.due.len()
     }
 }

@@ -44,8 +44,8 @@ const AFTER_BIRTH: Duration = Duration::from_secs(5);
 /// Saying goodbye takes this long at most when the box stops, and when it only changes its settings.
 const LAST_WORDS: Duration = Duration::from_millis(1000);
 const CHANGE_WORDS: Duration = Duration::from_secs(5);
-/// Cameras that the broker may know and we do not; more are left to a later connection.
-const STRANGERS: usize = 4096;
+/// Cameras that only the broker knows are noted while less than this is due; more are left to a later connection.
+const NOTED: usize = 8192;
 /// The largest payload that is sent, bytes.
 const LARGEST: usize = 2 * 1024 * 1024;
 /// A picture may be sent this much before a heartbeat has passed: checks are never on time to the millisecond.
@@ -134,8 +134,7 @@ fn hear(message: Publish, names: &Names) -> Option<Heard> {
         // A retained one tells nothing new: all has just been sent.
         return (!is_retained && &*message.payload == b"online").then_some(Heard::Birth);
     }
-    let (id, leaf) =
-        topic.strip_prefix(&names.camera("", "")[..names.root().len() + "/cam/".len()])?.split_once('/')?;
+    let (id, leaf) = topic.strip_prefix(&names.root())?.strip_prefix("/cam/")?.split_once('/')?;
     match leaf {
         "cmd" => Some(Heard::Order { camera: Some(id.into()), payload: message.payload, is_retained }),
         "state" if is_retained && !message.payload.is_empty() && is_id(id) => Some(Heard::Kept(id.into())),
@@ -271,10 +270,13 @@ impl<'a> Publisher<'a> {
             let born = async { sleep_until(birth.unwrap_or_else(Instant::now)).await };
             tokio::select! {
                 () = stop.cancelled() => {
+                    // Nobody listens from here on, and the library must not wait for that.
+                    heard.close();
                     self.part(LAST_WORDS, false).await;
                     return Ok(End::Stopped);
                 }
                 () = &mut changed => {
+                    heard.close();
                     let is_forgotten = self.is_discovery_moved();
                     self.part(CHANGE_WORDS, is_forgotten).await;
                     return Ok(End::Changed);
@@ -481,7 +483,7 @@ impl<'a> Publisher<'a> {
                 }
             }
             Heard::Kept(id) => {
-                if !self.known.contains(&id) && self.known.len() < STRANGERS {
+                if !self.known.contains(&id) && self.outbox.len() < NOTED {
                     self.outbox.add(Due::State(id.clone()));
                     self.outbox.add(Due::Attributes(id.clone()));
                     self.outbox.add(Due::CameraDiscovery(id));
