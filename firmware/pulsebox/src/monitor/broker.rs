@@ -23,9 +23,9 @@ pub fn words(verdict: Verdict) -> Words {
             ("The broker's name cannot be found", "Check the spelling of `host`, or use the broker's IP address.")
         }
         Verdict::Refused => (
-            "Something is at this address, but no broker listens on this port",
-            "Check that the broker runs, and its port. Mosquitto hears only its own machine until its configuration \
-             has a line `listener 1883`.",
+            "No broker listens on this port",
+            "A machine is at this address: check that the broker runs there, and its port. Mosquitto hears only its \
+             own machine until its configuration has a line `listener 1883`.",
         ),
         Verdict::Unreachable => (
             "No way to the broker's address",

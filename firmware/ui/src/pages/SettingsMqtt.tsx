@@ -1,5 +1,5 @@
 // MQTT: how the connection is, the broker's settings, and a try of them before they are saved.
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { Button, Exact, Icon, Notice, Rich, Since } from "../components";
 import { BrokerTryPanel } from "../forms/BrokerTryPanel";
@@ -29,6 +29,10 @@ export function Mqtt({ version, ...form }: Omit<SettingsFormProps, "parts"> & { 
       <Button busy={attempt.state === "running"} disabled={!draft.value(HOST)} onClick={() => void attempt.run(request(draft))}>Try it</Button>),
     onLeave: attempt.forget,
   };
+  const state = host.value?.broker?.state;
+  useEffect(() => {
+    if (state === "lost") attempt.forget(); // "It works" would stand there still
+  }, [state]);
   const top = useRef<HTMLDivElement>(null);
   const saved = (now: Tree) => {
     form.onSaved(now);
@@ -96,7 +100,7 @@ function Told({ broker, settings, keys }: { broker: BrokerStatus; settings: Tree
     case "lost":
       return (
         <Notice mood="warning">
-          <p><strong>No connection to {place}</strong>{broker.since && <> <Since at={broker.since} /></>}: it is tried again by itself, at least once a minute.</p>
+          <p><strong>No connection to {place}</strong>{broker.since && <> <Since at={broker.since} /></>}: it is tried again by itself, about once a minute.</p>
           {broker.title && <p><strong>{broker.title}.</strong> <Rich text={broker.advice ?? ""} /></p>}
           {broker.message && <p class="small"><Rich text={broker.message} /></p>}
         </Notice>
@@ -109,7 +113,7 @@ function HomeAssistant({ told }: { told: boolean }) {
   if (!told) return <p class="soft">Home Assistant is not told of the cameras: switched off below.</p>;
   return (
     <>
-      <p>Home Assistant has been told of this box and {count === 1 ? "1 camera" : `${count} cameras`}.</p>
+      <p>Home Assistant has been told of this box{count > 0 && <> and {count === 1 ? "1 camera" : `${count} cameras`}</>}.</p>
       <p class="soft small">There: Settings, Devices &amp; services, MQTT. The box and each camera are devices of their own.</p>
     </>
   );

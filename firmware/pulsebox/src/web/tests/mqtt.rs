@@ -156,7 +156,7 @@ async fn the_broker_is_told_wherever_the_box_is_told() {
     board.change_host(|host| host.broker = lost);
     let told = events.next().await.unwrap().data["broker"].clone();
     assert_eq!((&told["state"], &told["since"]), (&json!("lost"), &json!("2026-11-21T05:59:00Z")));
-    assert!(told["title"].as_str().unwrap().contains("no broker listens"), "{told}");
+    assert!(told["title"].as_str().unwrap().contains("No broker listens"), "{told}");
     assert_eq!(server.get("/api/status").await.json()["host"]["broker"], told);
     assert_eq!(server.get("/api/system").await.json()["host"]["broker"], told);
     assert!(metric().await.contains("\npulsebox_broker_connected 0\n"));
