@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::broker::{Broker, Heard, Listener, PASSWORD, Setup};
-use common::daemon::{Daemon, Home, PATIENCE, config, stream};
+use common::daemon::{Daemon, Home, PATIENCE, config, recent, stream};
 use serde_json::Value;
 use simcam::{Camera, Mood, Options};
 
@@ -360,19 +360,19 @@ async fn a_broker_that_stops_reading_holds_up_no_check_and_hears_only_the_newest
     let lost = until_broker(&daemon, "lost", Duration::from_secs(60)).await;
     assert_eq!(lost["verdict"], "timeout", "{lost}");
     // Checks have gone on all the while.
-    let last = daemon.camera("c7").await["last"]["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let c7 = daemon.camera("c7").await;
+    let last: jiff::Timestamp = recent(&c7).last().unwrap()["at"].as_str().unwrap().parse().unwrap();
     assert!(jiff::Timestamp::now().duration_since(last).as_secs() < 20, "the last check began at {last}");
-    cam.set_mood(Mood::Healthy).await;
-    daemon.until_state("c7", "up").await;
+    cam.set_mood(Mood::NotFound).await;
+    let not_found = |camera: &Value| recent(camera).last().is_some_and(|check| check["verdict"] == "not_found");
+    daemon.until("/api/streams/c7", PATIENCE, not_found).await;
     let grown = memory(&daemon).saturating_sub(before);
     assert!(grown < 48 * 1024, "{grown} KiB more");
 
     broker.signal("CONT");
-    let fresh = broker.listen(&[&format!("pulsebox/{id}/cam/c7/state")]).await;
-    fresh
-        .on(&format!("pulsebox/{id}/cam/c7/state"), Duration::from_secs(90), |h| {
-            is_json(h, |state| state["state"] == "up")
-        })
-        .await;
+    let state = format!("pulsebox/{id}/cam/c7/state");
+    let fresh = broker.listen(&[&state]).await;
+    let limit = Duration::from_secs(90);
+    fresh.on(&state, limit, |heard| is_json(heard, |state| state["verdict"] == "not_found")).await;
     until_broker(&daemon, "connected", Duration::from_secs(90)).await;
 }
