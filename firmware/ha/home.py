@@ -205,7 +205,7 @@ class HomeAssistant:
         message = await self._socket.receive_json()
         if message["type"] == "event":
             self.events.append(message["event"])
-            del self.events[:-1000]
+            del self.events[:-10_000]
         return message
 
     async def _wait(self, seconds):
@@ -218,4 +218,4 @@ class HomeAssistant:
         found = json.loads(message.data)
         if found["type"] == "event":
             self.events.append(found["event"])
-            del self.events[:-1000]
+            del self.events[:-10_000]
