@@ -1,19 +1,21 @@
 """What scripts/check-api tells schemathesis beside the document: which cameras there are, and to stay at home.
 
 The box opens what it is told to open. So each address in a call becomes one of this machine, at a port where nobody
-listens: nothing here looks for a stranger's camera.
+listens: nothing here looks for a stranger's camera, or broker.
 """
 
 import schemathesis
 
 CAMERAS = ("gate", "yard")
 NOBODY = "127.0.0.1:9"
+# Keys that hold a host alone: of a broker, in settings and in a try.
+HOSTS = ("host", "mqtt.host")
 
 
 def at_home(value):
     """The same, with every host in it replaced."""
     if isinstance(value, dict):
-        return {key: at_home(one) for key, one in value.items()}
+        return {key: "127.0.0.1" if key in HOSTS and one else at_home(one) for key, one in value.items()}
     if isinstance(value, list):
         return [at_home(one) for one in value]
     if isinstance(value, str) and "://" in value:

@@ -4,6 +4,7 @@ import axe from "axe-core";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Box, type Stream } from "./box.ts";
+import { Broker } from "./broker.ts";
 import { GStreamer, SimCamera, type Codec } from "./cameras.ts";
 import { SCREENSHOTS } from "./places.ts";
 
@@ -14,6 +15,8 @@ export interface Stage {
   signedIn(streams?: Stream[], more?: string): Promise<Box>;
   camera(...options: string[]): Promise<SimCamera>;
   gstreamer(codec?: Codec): Promise<GStreamer>;
+  /** An MQTT broker that asks for a password. */
+  broker(): Promise<Broker>;
   /** Requests that went elsewhere than to a box of this test. */
   readonly strayed: string[];
   /** What the browser refused or the page did not catch. */
@@ -47,6 +50,7 @@ export const test = base.extend<{ stage: Stage; shot: (name: string) => Promise<
       },
       camera: async (...options) => keep(await SimCamera.start(options)),
       gstreamer: async (codec) => keep(await GStreamer.start(codec)),
+      broker: async () => keep(await Broker.start()),
     };
     await use(stage);
     const failed = test.info().status !== test.info().expectedStatus;

@@ -80,6 +80,7 @@ impl Server {
             orders,
             config: store.clone(),
             live: Live::default(),
+            try_broker: common::page::broker_that_refuses(),
         };
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -333,6 +334,9 @@ async fn the_command_socket_answers_tells_events_and_holds_readers_back() {
     assert_eq!(ask(json!({ "id": 5, "cmd": "check", "camera": "a" })).await["result"]["verdict"], "ok");
     assert_eq!(ask(json!({ "id": 6, "cmd": "check", "camera": "b" })).await["ok"], false);
     assert_eq!(ask(json!({ "id": 7, "cmd": "dance" })).await["id"], 7);
+    assert_eq!(ask(json!({ "id": 8, "cmd": "subscribe", "types": ["host"] })).await["ok"], true);
+    assert_eq!(ask(json!({ "id": 9, "cmd": "identify" })).await, json!({ "id": 9, "ok": true, "result": null }));
+    assert!(server.call("GET /api/status").await.json()["host"]["identify_until"].is_string());
 
     let mut reader = server.socket(&server.reader).await;
     reader.send(Message::text(r#"{"id":1,"cmd":"subscribe"}"#)).await.unwrap();

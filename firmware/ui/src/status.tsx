@@ -1,10 +1,12 @@
 // How all is in one line, one icon and one title; and what a person must know of the box itself.
 import { computed, effect } from "@preact/signals";
-import { Notice, Rich } from "./components";
-import { session } from "./session";
+import { useEffect, useState } from "preact/hooks";
+import { Notice, Rich, Since } from "./components";
+import { route, to } from "./router";
+import { isAdmin, session } from "./session";
 import { cameras, host, link, now, words } from "./store";
-import type { CameraView, State } from "./types";
-import { cause, clockTime, lowerFirst, span, WORST } from "./words";
+import type { BrokerStatus, CameraView, State } from "./types";
+import { boxNow, cause, clockTime, lowerFirst, span, WORST } from "./words";
 
 /** The cameras, worst first, else in the configuration's order. */
 export const worstFirst = computed(() =>
@@ -69,9 +71,35 @@ export function Banners() {
         )}
       </div>
       {box && !box.network && <Notice mood="warning">The box itself has no network: it cannot know how the cameras are.</Notice>}
+      {box?.identify_until && <Shown until={box.identify_until} />}
+      {box?.broker?.state === "lost" && !isAtMqtt() && <BrokerLost broker={box.broker} />}
       {box?.storage_fault && <Notice mood="warning">The history is not written to disk: <Rich text={box.storage_fault} /></Notice>}
       {box?.config_fault && <Notice mood="warning">The configuration file has a mistake, the last good one is in force: <Rich text={box.config_fault} /></Notice>}
       {box?.clock === "untrusted" && (box.uptime_seconds ?? 0) > 0 && <Notice mood="info">The box has not set its clock yet: times may be wrong until it has.</Notice>}
     </section>
   );
+}
+
+/** The MQTT settings tell it themselves, and more. */
+const isAtMqtt = () => route.value.page === "settings" && route.value.section === "mqtt";
+
+function BrokerLost({ broker }: { broker: BrokerStatus }) {
+  return (
+    <Notice mood="warning">
+      No connection to the MQTT broker{broker.since && <> <Since at={broker.since} /></>}{broker.title && `: ${lowerFirst(broker.title)}`}. Home
+      Assistant and others hear nothing meanwhile.{isAdmin() && <> <a href={to.settings("mqtt")}>What to do</a></>}
+    </Notice>
+  );
+}
+
+/** Somebody wants to know which box this is: for as long as the box says. */
+function Shown({ until }: { until: string }) {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    setOver(false);
+    const timer = setTimeout(() => setOver(true), Math.max(0, Date.parse(until) - boxNow()));
+    return () => clearTimeout(timer);
+  }, [until]);
+  if (over || Date.parse(until) <= boxNow()) return null;
+  return <div role="status"><Notice mood="good"><strong>This is the box.</strong> Somebody asked it to show itself.</Notice></div>;
 }

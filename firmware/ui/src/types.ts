@@ -152,6 +152,29 @@ export interface LadderRow {
   advice: string;
 }
 
+/** The box on its MQTT broker. */
+export interface BrokerStatus {
+  state: "off" | "connecting" | "connected" | "lost";
+  since: string | null;
+  /** Of a lost one, from here on. */
+  verdict: string | null;
+  title: string | null;
+  advice: string | null;
+  message: string | null;
+}
+
+/** What a try at a broker came to. */
+export interface BrokerTried {
+  ok: boolean;
+  rungs: RungTime[];
+  failed: Rung | null;
+  ms: number;
+  verdict: string | null;
+  title: string | null;
+  advice: string | null;
+  message: string | null;
+}
+
 export interface BoxStatus {
   network: boolean;
   storage_fault: string | null;
@@ -171,6 +194,9 @@ export interface BoxStatus {
   clock?: "trusted" | "untrusted";
   daemon_memory?: number | null;
   daemon_cpu_percent?: number | null;
+  broker?: BrokerStatus;
+  /** Somebody wants to know which box this is, until then. */
+  identify_until?: string | null;
 }
 
 export interface LiveStatus {
@@ -190,6 +216,7 @@ export interface LiveStatus {
 
 export interface SystemStatus {
   host: BoxStatus;
+  overall: string;
   cameras: Partial<Record<State, number>>;
   connections: { http: number; events: number; sockets: number; mjpeg: number; limits: Record<string, number> };
   live: LiveStatus[];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
-use pulsebox::config::{Config, ReadError, Store};
+use pulsebox::config::{Config, Mqtt, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, box_id, clock_trust, watch_box, watch_network};
 use pulsebox::live::Live;
@@ -17,7 +17,7 @@ use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::pulse::standstill;
 use pulsebox::monitor::{Before, Means, Monitor};
-use pulsebox::web::{Access, Port, Web};
+use pulsebox::web::{Access, BrokerTry, Port, Web};
 use pulsebox::{mqtt, service};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -114,6 +114,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         config: store.clone(),
         live: live.clone(),
         access: Access::open(Some(data), clock.clone()),
+        try_broker: Arc::new(|settings| Box::pin(try_broker(settings))),
     };
 
     // Two tokens: the history must hear what the monitor says last.
@@ -174,6 +175,14 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         None => Ok(()),
         Some((part, Ok(()))) => Err(format!("{part} ended by itself; report this with the log before it")),
         Some((part, Err(e))) => Err(format!("{part} broke down ({e}); report this with the log before it")),
+    }
+}
+
+/// [`mqtt::try_it`] as the page asks for it.
+async fn try_broker(settings: Mqtt) -> BrokerTry {
+    match mqtt::try_it(&settings).await {
+        Ok(mqtt::Tried { rungs, ms }) => BrokerTry { rungs, ms, fault: None },
+        Err(mqtt::Failed { fault, rungs, ms }) => BrokerTry { rungs, ms, fault: Some(fault) },
     }
 }
 

@@ -172,7 +172,7 @@ pub static MQTT: Section = Section { path: "mqtt", keys: &[
     key("tls_port", Whole(1, 65_535), "", Is("8883"), "MQTT over TLS."),
     key("tls_ws_port", Whole(1, 65_535), "", Is("8084"), "MQTT over WebSocket over TLS."),
     key("use_tls", Bool, "", Is("false"), "Encrypt the connection."),
-    key("use_websocket", Bool, "", Is("false"), "Use WebSocket."),
+    key("use_websocket", Bool, "", Is("false"), "Speak MQTT over WebSocket, for a network that lets nothing else through."),
     key("tls_insecure", Bool, "", Is("false"), "Take any TLS certificate."),
     key("ca_file", Text(0, 4096), "characters", Is("\"\""), "A PEM file with the authority that signed the broker's certificate; then no other is trusted. Empty: those that this machine trusts."),
     key("client_certificate", Text(0, 4096), "characters", Is("\"\""), "A PEM file with the certificate that the box shows to the broker. Only with `client_key`."),

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
+use super::broker::BrokerView;
 use crate::camera::{Rung, RungTime, Severity, StreamInfo, Verdict};
 
 /// Events kept for readers that are behind.
@@ -232,8 +233,9 @@ pub enum BrokerState {
     Lost,
 }
 
-/// The box and its broker; written by `mqtt`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
+/// The box and its broker; written by `mqtt`. Told with the words of its verdict.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(into = "BrokerView")]
 pub struct BrokerStatus {
     /// Now.
     pub state: BrokerState,
@@ -286,6 +288,7 @@ pub struct BoxStatus {
     /// Bytes that this process caused to be written to disk since it started.
     pub bytes_written: u64,
     /// The broker.
+    #[schema(value_type = BrokerView)]
     pub broker: BrokerStatus,
     /// Somebody wants to know which box this is, until then.
     pub identify_until: Option<Timestamp>,

@@ -5,6 +5,7 @@
 //! over the heartbeat, and [`lanes`] bounds how many run at once.
 
 pub mod board;
+pub mod broker;
 mod camera;
 pub mod judge;
 mod lanes;

@@ -167,7 +167,11 @@ fn start(camera: CameraConfig, clock: &Clock, on_rung: Option<OnRung>, place: Ow
     Running { result, _task: AbortOnDropHandle::new(task) }
 }
 
-fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, ApiError> {
+/// A place among the checks of this kind.
+///
+/// # Errors
+/// 503 where [`AT_ONCE`] are under way.
+pub(super) fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, ApiError> {
     shared.checks.clone().try_acquire_owned().map_err(|_| {
         ApiError::busy(format!("{AT_ONCE} checks of this kind are under way"), "Try again when one has ended.", 5)
     })

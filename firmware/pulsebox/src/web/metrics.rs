@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::params::Params;
 use super::system::Connections;
 use crate::camera::Severity;
-use crate::monitor::board::{Board, CameraStatus, ClockState, Event, State as CameraState};
+use crate::monitor::board::{Board, BrokerState, CameraStatus, ClockState, Event, State as CameraState};
 
 /// Checks since the start, by camera; bounded by the cameras there are.
 #[derive(Debug, Default)]
@@ -159,6 +159,15 @@ fn of_box(page: &mut Page, shared: &Shared) {
         page.sample(name, &[], value);
     };
     one("pulsebox_network_up", "gauge", "Whether the box has a network.", f64::from(u8::from(host.network)));
+    if host.broker.state != BrokerState::Off {
+        let connected = f64::from(u8::from(host.broker.state == BrokerState::Connected));
+        one(
+            "pulsebox_broker_connected",
+            "gauge",
+            "Whether the box is on its MQTT broker; nothing while off.",
+            connected,
+        );
+    }
     one("pulsebox_storage_fault", "gauge", "Whether the history is not written to disk.", flag(&host.storage_fault));
     one("pulsebox_config_fault", "gauge", "Whether the file is not in force for a mistake.", flag(&host.config_fault));
     let trusted = f64::from(u8::from(host.clock == ClockState::Trusted));

@@ -14,6 +14,7 @@ mod guard;
 mod history;
 mod live;
 mod metrics;
+mod mqtt;
 mod openapi;
 mod page;
 mod params;
@@ -42,6 +43,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, Caller, Forgotten, MadeToken, Refusal, Scope, forget_password};
+pub use mqtt::{BrokerTry, TryBroker};
 pub use server::bind;
 pub use tls::Port;
 
@@ -70,6 +72,8 @@ pub struct Web {
     pub live: Live,
     /// Who may do what.
     pub access: Access,
+    /// Tries a broker.
+    pub try_broker: TryBroker,
 }
 
 /// What the handlers share.
@@ -81,6 +85,7 @@ struct Shared {
     config: Arc<Store>,
     live: Live,
     access: Access,
+    try_broker: TryBroker,
     /// The box's host name.
     host_name: String,
     feed: feed::Feed,
@@ -161,6 +166,7 @@ impl Web {
             config: self.config,
             live: self.live,
             access: self.access,
+            try_broker: self.try_broker,
             host_name: host_name(),
             stop: stop.clone(),
         });

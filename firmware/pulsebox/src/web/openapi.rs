@@ -24,7 +24,8 @@ use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::StreamSettings;
 use super::{
-    Shared, access, check, config, history, live, metrics, read, settings, socket, streams, system, thumbnails, video,
+    Shared, access, check, config, history, live, metrics, mqtt, read, settings, socket, streams, system, thumbnails,
+    video,
 };
 use crate::config::keys::{Kind, SECTIONS};
 
@@ -64,8 +65,10 @@ fn handlers() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(settings::keys))
         .routes(routes!(config::read, config::write))
         .routes(routes!(config::check))
+        .routes(routes!(mqtt::try_it))
         .routes(routes!(socket::open))
         .routes(routes!(system::system))
+        .routes(routes!(system::identify))
         .routes(routes!(metrics::metrics))
         .routes(routes!(document))
         .merge(access::routes())
@@ -200,23 +203,40 @@ impl ToSchema for SettingsChanges {}
 
 impl PartialSchema for SettingsChanges {
     fn schema() -> RefOr<Schema> {
-        let mut object = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
-        for section in SECTIONS {
-            // Those of streams and of entries of lists are not set one by one.
-            if section.path.contains("[]") {
+        dotted_keys("")
+    }
+}
+
+/// A broker to try: dotted keys below `mqtt`.
+pub(super) struct BrokerSettings;
+
+impl ToSchema for BrokerSettings {}
+
+impl PartialSchema for BrokerSettings {
+    fn schema() -> RefOr<Schema> {
+        dotted_keys("mqtt.")
+    }
+}
+
+/// An object with every key that begins with `start`, without it; each may be null.
+fn dotted_keys(start: &str) -> RefOr<Schema> {
+    let mut object = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    for section in SECTIONS {
+        // Those of streams and of entries of lists are not set one by one.
+        if section.path.contains("[]") {
+            continue;
+        }
+        for key in section.keys.iter().filter(|key| !matches!(key.kind, Kind::Map(_))) {
+            if section.path.is_empty() && key.name == "streams" {
                 continue;
             }
-            for key in section.keys.iter().filter(|key| !matches!(key.kind, Kind::Map(_))) {
-                if section.path.is_empty() && key.name == "streams" {
-                    continue;
-                }
-                let path =
-                    if section.path.is_empty() { key.name.into() } else { format!("{}.{}", section.path, key.name) };
+            let path = if section.path.is_empty() { key.name.into() } else { format!("{}.{}", section.path, key.name) };
+            if let Some(path) = path.strip_prefix(start) {
                 object = object.property(path, or_null(super::stream_settings::schema_of(key)));
             }
         }
-        RefOr::T(object.into())
     }
+    RefOr::T(object.into())
 }
 
 /// A stream's settings and `check`.

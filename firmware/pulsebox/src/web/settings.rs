@@ -57,11 +57,7 @@ pub(super) async fn change(
     let mut changes = Vec::with_capacity(settings.len());
     for (path, value) in settings {
         if key_at(&path).is_none() || path.split('.').next() == Some(STREAMS) {
-            let shown: String = path.chars().take(60).collect();
-            return Err(ApiError::unfit(
-                format!("`{shown}` is not a setting"),
-                "GET /api/settings/keys lists them; cameras are changed under /api/streams.",
-            ));
+            return Err(unknown(&path, "GET /api/settings/keys lists them; cameras are changed under /api/streams."));
         }
         changes.push(Change::new(&path, value));
     }
@@ -71,8 +67,14 @@ pub(super) async fn change(
     Ok(Json(given(&shared).await).into_response())
 }
 
+/// 422 for a key that there is not.
+pub(super) fn unknown(path: &str, advice: &str) -> ApiError {
+    let shown: String = path.chars().take(60).collect();
+    ApiError::unfit(format!("`{shown}` is not a setting"), advice)
+}
+
 /// The key with this dotted path from the top of the file.
-fn key_at(path: &str) -> Option<&'static Key> {
+pub(super) fn key_at(path: &str) -> Option<&'static Key> {
     let mut section: &'static Section = &FILE;
     let mut names = path.split('.').peekable();
     loop {

@@ -164,7 +164,8 @@ impl Talk {
         }
         self.caller.must_have(Scope::Admin)?;
         if let Wish::Identify = command.cmd {
-            return Err(ApiError::conflict("this version has no LED to show itself with", "Look for its address."));
+            self.shared.board.identify(self.shared.clock.now());
+            return Ok(Heard::Answer(done(command.id, Value::Null)));
         }
         if under_way >= COMMANDS {
             let what = format!("{COMMANDS} commands are under way");

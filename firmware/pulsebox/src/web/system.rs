@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -14,6 +15,7 @@ use super::error::ApiError;
 use super::params::Params;
 use crate::camera::{Codec, StreamKind};
 use crate::monitor::board::{BoxStatus, Snapshot, State as CameraState};
+use crate::monitor::overall::Overall;
 
 /// The most of each kind of connection.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -109,6 +111,8 @@ struct Upstream {
 #[derive(Serialize, ToSchema)]
 pub(super) struct System {
     host: BoxStatus,
+    /// The box in one word: the first that holds.
+    overall: Overall,
     cameras: Counts,
     connections: Connections,
     /// Open upstreams.
@@ -143,8 +147,23 @@ pub(super) async fn system(
     };
     Ok(Json(System {
         host: snapshot.host.clone(),
+        overall: Overall::of(&snapshot),
         cameras: Counts::of(&snapshot),
         connections: Connections::of(&shared),
         live: shared.live.statistics().into_iter().map(upstream).collect(),
     }))
+}
+
+/// The box shows which one it is for 10 s: on its page, and by its LEDs where it has some.
+#[utoipa::path(
+    post, path = "/api/identify", tag = "box",
+    responses((status = 204, description = "It shows itself; `host.identify_until` says how long"))
+)]
+pub(super) async fn identify(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Result<StatusCode, ApiError> {
+    Params::read(query.as_deref(), &[])?;
+    shared.board.identify(shared.clock.now());
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -5,5 +5,6 @@ mod api;
 mod docs;
 mod events;
 mod fixture;
+mod mqtt;
 mod page;
 mod wire;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use pulsebox::camera::Sessions;
+use pulsebox::camera::{Fault, Sessions, Verdict};
 use pulsebox::clock::Clock;
 use pulsebox::config::{HistoryConfig, Store};
 use pulsebox::history::{History, HistorySettings};
@@ -12,7 +12,7 @@ use pulsebox::live::Live;
 use pulsebox::monitor::board::Board;
 use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::{Before, Means, Monitor};
-use pulsebox::web::{Access, Scope, Web, bind};
+use pulsebox::web::{Access, BrokerTry, Scope, TryBroker, Web, bind};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,6 +26,12 @@ pub struct Page {
     pub store: Arc<Store>,
     pub folder: TempDir,
     _stop: DropGuard,
+}
+
+/// Tries at a broker all end like this: what a broker does is tested in `mqtt.rs`.
+pub fn broker_that_refuses() -> TryBroker {
+    let refused = || BrokerTry { rungs: Vec::new(), ms: 0.1, fault: Some(Fault::new(Verdict::Refused, "refused")) };
+    Arc::new(move |_| Box::pin(std::future::ready(refused())))
 }
 
 /// Everything that a page stands on, its configuration being `yaml`.
@@ -52,6 +58,7 @@ pub async fn web(yaml: &str, sessions: Sessions, live: Live) -> (Web, Arc<Store>
         orders,
         config: store.clone(),
         live,
+        try_broker: broker_that_refuses(),
     };
     (web, store, folder)
 }

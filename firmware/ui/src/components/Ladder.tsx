@@ -1,9 +1,9 @@
 // The ladder that a check climbs: rungs reached with their times, the one it is at, the one it fell from.
 import { ladder } from "../store";
 import type { Rung, RungTime } from "../types";
-import { millis, particulars, RUNG_WORD } from "../words";
-import { Icon } from "./Icon";
+import { particulars, RUNG_WORD } from "../words";
 import { Rich } from "./Rich";
+import { Fell, Steps, type Mark } from "./Steps";
 
 const ALL: readonly Rung[] = ["resolve", "connect", "encrypt", "describe", "first_packet", "first_key_frame", "picture"];
 
@@ -22,10 +22,6 @@ interface Props {
   url?: string | undefined;
 }
 
-type Mark = "reached" | "current" | "failed" | "open" | "skipped";
-
-const SAID: Record<Mark, string> = { reached: "reached", current: "under way", failed: "failed", open: "not reached", skipped: "not judged" };
-
 export function Ladder({ rungs, running = false, verdict, title, advice, message, url = "" }: Props) {
   const times = new Map(rungs.map((one) => [one.rung, one.ms]));
   const row = verdict ? ladder.value[verdict] : undefined;
@@ -43,28 +39,13 @@ export function Ladder({ rungs, running = false, verdict, title, advice, message
     if (running) return i === highest + 1 ? "current" : "open";
     return fell || !verdict || row?.severity === "unknown" ? "open" : "skipped";
   };
+  const steps = shown.map((rung, i) => ({
+    name: rung, word: RUNG_WORD[rung], mark: mark(rung, i), ms: times.get(rung), skipped: rung === "picture" ? "not judged" : undefined,
+  }));
   return (
-    <ol class="ladder" aria-busy={running}>
-      {shown.map((rung, i) => {
-        const is = mark(rung, i);
-        const ms = times.get(rung);
-        return (
-          <li key={rung} data-mark={is}>
-            <span class="mark" aria-hidden="true">
-              {is === "reached" ? <Icon name="up" size={14} /> : is === "failed" ? <Icon name="down" size={14} /> : is === "current" ? <span class="spinner" /> : null}
-            </span>
-            <span class="rung">{RUNG_WORD[rung]}<span class="unseen">: {is === "skipped" && rung !== "picture" ? "not asked" : SAID[is]}</span></span>
-            <span class="ms">{ms !== undefined && is === "reached" ? millis(ms) : is === "skipped" ? (rung === "picture" ? "not judged" : "not asked") : ""}</span>
-            {is === "failed" && (
-              <div class="fell">
-                <strong>{title ?? row?.title}</strong>
-                {advice && <p><Rich text={advice} /></p>}
-                {message && <p class="soft small"><Rich text={particulars(message, title ?? row?.title, advice)} /></p>}
-              </div>
-            )}
-          </li>
-        );
-      })}
-    </ol>
+    <Steps steps={steps} running={running}>
+      <Fell title={title ?? row?.title} advice={advice && <Rich text={advice} />}
+        detail={message && <Rich text={particulars(message, title ?? row?.title, advice)} />} />
+    </Steps>
   );
 }

@@ -8,4 +8,5 @@ export { Ladder } from "./Ladder";
 export { ErrorNotice, Notice, toast, toastError, Toasts, type Mood } from "./Notice";
 export { Name, Rich } from "./Rich";
 export { StateBadge } from "./StateBadge";
+export { Fell, Steps, type Step } from "./Steps";
 export { Ago, Exact, Since } from "./Time";

@@ -12,6 +12,7 @@ import { About } from "./SettingsAbout";
 import { Backup } from "./SettingsBackup";
 import { CameraList } from "./SettingsCameras";
 import { SettingsForm } from "./SettingsForm";
+import { Mqtt } from "./SettingsMqtt";
 import { Password } from "./SettingsPassword";
 import { Tokens } from "./SettingsTokens";
 
@@ -84,10 +85,12 @@ function FileSection({ section, path, keys }: { section: Section; path: string; 
   }, []);
   if (error !== null) return <ErrorNotice error={error} />;
   if (settings === null) return <p class="soft">Loading …</p>;
-  return (
-    <SettingsForm key={version} title={section.title} path={path} keys={keys} settings={settings} onSaved={(now) => {
+  const form = {
+    title: section.title, path, keys, settings,
+    onSaved: (now: Tree) => {
       setSettings(now);
       setVersion(version + 1); // a fresh form: nothing is unsaved in it
-    }} />
-  );
+    },
+  };
+  return path === "mqtt" ? <Mqtt version={version} {...form} /> : <SettingsForm key={version} {...form} />;
 }

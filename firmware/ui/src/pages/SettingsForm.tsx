@@ -1,8 +1,9 @@
 // One group of the file's settings as a form. Only what differs is sent, by dotted key.
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { ApiError, send } from "../api";
 import { Button, ErrorNotice, Notice, Rich, toast } from "../components";
-import { useDraft } from "../forms/draft";
+import { useDraft, type Draft } from "../forms/draft";
 import { KeyField } from "../forms/KeyField";
 import { KeyForm } from "../forms/KeyForm";
 import { childrenOf, otherProblems, problemsOf, problemText, type Tree } from "../forms/keys";
@@ -11,7 +12,7 @@ import { useGuard } from "../forms/useGuard";
 import type { Problem, SettingKey } from "../types";
 
 /** Groups that the file may give and this version only keeps (README, "What it does not do yet"). */
-const NOT_ACTED_ON = new Set(["mqtt", "leds", "mediamtx"]);
+const NOT_ACTED_ON = new Set(["leds", "mediamtx"]);
 
 export interface SettingsFormProps {
   title: string;
@@ -20,11 +21,25 @@ export interface SettingsFormProps {
   keys: readonly SettingKey[];
   settings: Tree;
   onSaved: (settings: Tree) => void;
+  /** What a group has of its own. */
+  parts?: {
+    /** Instead of all its keys in their order. */
+    fields: (draft: Draft, problems: readonly Problem[]) => ComponentChildren;
+    /** Between the fields and the buttons. */
+    below: (draft: Draft) => ComponentChildren;
+    /** Beside "Save". */
+    button: (draft: Draft) => ComponentChildren;
+    /** What else was refused, with its problems. */
+    error: unknown;
+    /** The settings are being saved, or changes undone. */
+    onLeave: () => void;
+  };
 }
 
-export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsFormProps) {
+export function SettingsForm({ title, path, keys, settings, onSaved, parts }: SettingsFormProps) {
   const draft = useDraft(settings);
-  const [error, setError] = useState<unknown>(null);
+  const [refused, setError] = useState<unknown>(null);
+  const error = refused ?? parts?.error ?? null;
   const top = useFirstWrong(error);
   const [saving, setSaving] = useState(false);
   useGuard(draft.changed);
@@ -35,6 +50,7 @@ export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsF
     event.preventDefault();
     if (saving || !draft.changed) return;
     setError(null);
+    parts?.onLeave();
     setSaving(true);
     try {
       const now = await send<Tree>("PATCH", "api/settings", draft.changes);
@@ -52,12 +68,15 @@ export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsF
       {group && group.kind === "section" && <p class="soft"><Rich text={group.about} /></p>}
       {NOT_ACTED_ON.has(path) && <Notice mood="warning">Kept and checked, but not acted on yet: this version does nothing with it.</Notice>}
       <Unplaced error={error} problems={otherProblems(problems, keys.filter((key) => key.path.startsWith(path)).map((key) => key.path))} />
-      <Fields path={path} keys={keys} group={group} draft={draft} problems={problems} />
+      {parts ? parts.fields(draft, problems) : <Fields path={path} keys={keys} group={group} draft={draft} problems={problems} />}
+      {parts?.below(draft)}
       <div class="actions bar">
         <Button look="main" type="submit" busy={saving} disabled={!draft.changed}>Save</Button>
+        {parts?.button(draft)}
         {draft.changed && <Button onClick={() => {
           draft.reset();
           setError(null);
+          parts?.onLeave();
         }}>Undo changes</Button>}
       </div>
     </form>
@@ -65,7 +84,7 @@ export function SettingsForm({ title, path, keys, settings, onSaved }: SettingsF
 }
 
 function Fields({ path, keys, group, draft, problems }: {
-  path: string; keys: readonly SettingKey[]; group: SettingKey | undefined; draft: ReturnType<typeof useDraft>; problems: readonly Problem[];
+  path: string; keys: readonly SettingKey[]; group: SettingKey | undefined; draft: Draft; problems: readonly Problem[];
 }) {
   if (path === "") {
     return <>{childrenOf(keys, "").filter(({ kind }) => kind !== "section" && kind !== "list").map((key) => (

@@ -258,6 +258,7 @@ pub async fn serve(board: &Board) -> Server {
         orders,
         config: Arc::new(Store::load(&file).unwrap()),
         live: Live::default(),
+        try_broker: super::mqtt::broker(),
     };
     let task = AbortOnDropHandle::new(tokio::spawn(web.serve_on(listener, stop.clone())));
     Server { port, stop, task, _folder: folder, access, token }
