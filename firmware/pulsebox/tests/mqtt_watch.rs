@@ -81,7 +81,7 @@ async fn messages_are_told_in_words_as_they_come() {
     publisher.publish("pulsebox/9999ffff/cam/gate/state", state, false).await;
     publisher.publish("homeassistant/device/lamp/config", b"{}", false).await;
     publisher.publish("streampulse/status", br#"{"Gate":{"status":"fail"}}"#, false).await;
-    assert_eq!(watch.line().await, "status                    StreamPulse: 1 cameras, 1 fail");
+    assert_eq!(watch.line().await, "status                    StreamPulse: 1 camera, 1 fail");
     let device = br#"{"device":{"name":"Gate"},"components":{"a":{},"b":{}}}"#;
     publisher.publish("homeassistant/device/pulsebox_0123abcd_gate/config", device, false).await;
     assert_eq!(watch.line().await, "device gate               device \"Gate\", 2 entities");

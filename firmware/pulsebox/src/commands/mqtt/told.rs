@@ -157,7 +157,7 @@ fn attributes(json: &Value) -> String {
 
 fn system(json: &Value) -> String {
     let count = |state: &str| json["cameras"][state].as_u64().unwrap_or(0);
-    let mut line = format!("{}  {} cameras", word(json, "overall"), count("total"));
+    let mut line = format!("{}  {}", word(json, "overall"), number(count("total"), "camera", "cameras"));
     let mut joint = ": ";
     for state in ["up", "degraded", "down", "unknown", "paused"] {
         if count(state) > 0 {
@@ -191,7 +191,7 @@ fn status(json: &Value) -> String {
     let cameras = json.as_object().map_or(0, |cameras| cameras.len());
     let fails = json.as_object().into_iter().flat_map(|cameras| cameras.values());
     let fails = fails.filter(|camera| camera["status"] == "fail").count();
-    format!("StreamPulse: {cameras} cameras, {fails} fail")
+    format!("StreamPulse: {}, {fails} fail", number(cameras as u64, "camera", "cameras"))
 }
 
 /// Its keys may be Home Assistant's short ones.
@@ -202,7 +202,7 @@ fn device(json: &Value) -> String {
     };
     let name = either(json, "device", "dev")["name"].as_str().map(text).unwrap_or_default();
     let entities = either(json, "components", "cmps").as_object().map_or(0, |entities| entities.len());
-    format!("device \"{name}\", {entities} entities")
+    format!("device \"{name}\", {}", number(entities as u64, "entity", "entities"))
 }
 
 fn picture(payload: &Bytes) -> String {
@@ -224,6 +224,10 @@ fn picture(payload: &Bytes) -> String {
 /// Rounded up: nothing is 0 kB.
 fn size(bytes: usize) -> String {
     if bytes < 1000 { format!("{bytes} bytes") } else { format!("{} kB", bytes.div_ceil(1000)) }
+}
+
+fn number(n: u64, one: &str, more: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { more })
 }
 
 fn word(json: &Value, key: &str) -> String {
@@ -330,7 +334,7 @@ mod tests {
             (
                 "homeassistant/device/pulsebox_0123abcd/config",
                 r#"{"device":{"name":"Box"},"components":{"a":{}}}"#,
-                "device box | device \"Box\", 1 entities",
+                "device box | device \"Box\", 1 entity",
             ),
             ("homeassistant/device/pulsebox_0123abcd_gate/config", "", "device gate | cleared"),
             ("pulsebox/0123abcd/else", "what comes later", "box else | what comes later"),
