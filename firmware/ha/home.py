@@ -92,6 +92,20 @@ class HomeAssistant:
         """One command of its WebSocket API; gives the result."""
         return self._run(self._ask(kind, **more))
 
+    def listen(self, broker, topic):
+        """From now on, what comes on `topic` is among the events."""
+        ready = f"test/ready/{self._number}"
+        broker.publish(ready, "yes")
+        # Home Assistant subscribes a moment after it said so, in order: when the second is heard, the first is too.
+        self.ask("mqtt/subscribe", topic=topic)
+        self.ask("mqtt/subscribe", topic=ready)
+        self.until("the broker was asked for it", lambda: self.heard(ready))
+        broker.publish(ready, "")
+
+    def heard(self, topic):
+        """What came on a topic that is listened to, oldest first."""
+        return [event["payload"] for event in self.events if event.get("topic") == topic]
+
     def act(self, action, entity, **more):
         """What a person does: `button.press`, `switch.turn_on`, …"""
         domain, service = action.split(".")
@@ -191,7 +205,7 @@ class HomeAssistant:
         message = await self._socket.receive_json()
         if message["type"] == "event":
             self.events.append(message["event"])
-            del self.events[:-1000]
+            del self.events[:-10_000]
         return message
 
     async def _wait(self, seconds):
@@ -204,4 +218,4 @@ class HomeAssistant:
         found = json.loads(message.data)
         if found["type"] == "event":
             self.events.append(found["event"])
-            del self.events[:-1000]
+            del self.events[:-10_000]

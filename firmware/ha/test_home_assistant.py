@@ -64,7 +64,8 @@ def test_figures_and_words_arrive(house):
     assert float(state["sensor.gate_first_frame"]) > 0 and float(state["sensor.gate_bit_rate"]) > 0
     assert (state["sensor.gate_verdict"], state["binary_sensor.gate_connected"], state["binary_sensor.gate_problem"]) == ("ok", "on", "off")
     assert state["sensor.gate_since"].startswith("20") and state["sensor.gate_last_good_frame"].startswith("20")
-    assert (state["sensor.pulsebox_cameras_up"], state["sensor.pulsebox_cameras_down"]) == ("3", "0")
+    house.home.until("the box counts three", lambda: house.home.state("sensor.pulsebox_cameras_up") == "3")
+    assert state["sensor.pulsebox_cameras_down"] == "0"
     assert state["sensor.pulsebox_state"] in ("all_up", "no_network")
     assert float(state["sensor.pulsebox_memory"]) > 0 and float(state["sensor.pulsebox_storage_left"]) > 0
     assert int(float(state["sensor.pulsebox_uptime"])) > 0 and state["sensor.pulsebox_written_a_day"] == "unknown"
@@ -106,24 +107,34 @@ def test_the_picture_is_a_jpeg(house):
         assert jpeg[:3] == b"\xff\xd8\xff" and jpeg[-2:] == b"\xff\xd9" and len(jpeg) > 2000
 
 
+def looks(house, id):
+    """Listens; gives a function that tells when the camera was last looked at."""
+    topic = f"pulsebox/{house.box.id}/cam/{id}/state"
+    house.home.listen(house.broker, topic)
+    return lambda: [json.loads(payload)["checked_at"] for payload in house.home.heard(topic)][-1]
+
+
 def test_the_button_checks_at_once(house):
-    home = house.home
-    before = home.state("sensor.attic_last_good_frame")
-    home.act("button.press", "button.attic_check")
-    home.until("the attic was looked at", lambda: home.state("sensor.attic_last_good_frame") not in (before, "unknown"))
+    looked = looks(house, "attic")
+    before = looked()
+    house.home.act("button.press", "button.attic_check")
+    house.home.until("the attic was looked at", lambda: looked() != before)
 
 
 def test_the_box_checks_all_and_shows_itself(house):
     home = house.home
-    before = home.state("sensor.attic_last_good_frame")
-    home.ask("mqtt/subscribe", topic=f"pulsebox/{house.box.id}/cmd/result")
+    looked = looks(house, "attic")
+    results = f"pulsebox/{house.box.id}/cmd/result"
+    home.listen(house.broker, results)
+    before = looked()
     home.act("button.press", "button.pulsebox_check_all")
-    home.until("the attic was looked at", lambda: home.state("sensor.attic_last_good_frame") != before)
+    home.until("the attic was looked at", lambda: looked() != before)
     home.act("button.press", "button.pulsebox_identify")
 
     def answered():
-        answers = [json.loads(event["payload"]) for event in home.events if "cmd/result" in event.get("topic", "")]
-        return {answer["command"] for answer in answers if answer["ok"]} == {"check", "identify"}
+        return [json.loads(payload) for payload in home.heard(results)] == [
+            {"command": command, "id": None, "ok": True} for command in ("check", "identify")
+        ]
 
     home.until("both were answered", answered)
 
@@ -205,6 +216,7 @@ def install(house, id, text):
 
     answer = house.home.call("POST", f"/api/config/automation/config/{id}", json.loads(json.dumps(parse_yaml(text))))
     assert answer == {"result": "ok"}
+    house.home.until("it is at work", lambda: any(found["attributes"].get("id") == id and found["state"] == "on" for found in house.home.states().values()))
 
 
 def shown(house):
@@ -253,9 +265,8 @@ def test_a_wrong_device_is_complained_of(house, wrong):
     """That the other tests can fail: the same payload as the box's, with one mistake."""
     home = house.home
     topic = f"homeassistant/device/pulsebox_{house.box.id}/config"
-    home.ask("mqtt/subscribe", topic=topic)
-    right = home.until("the device is there", lambda: next((e["payload"] for e in reversed(home.events) if e.get("topic") == topic), None))
-    device = json.loads(right.replace(house.box.id, "deadbeef"))
+    home.listen(house.broker, topic)
+    device = json.loads(home.heard(topic)[-1].replace(house.box.id, "deadbeef"))
     WRONG[wrong](device)
     wrong_topic = topic.replace(house.box.id, "deadbeef")
     house.broker.publish(wrong_topic, json.dumps(device))

@@ -112,3 +112,39 @@ test("live goes on by itself after the daemon was restarted", async ({ page, sta
   await expect(live(page).getByRole("status")).toContainText("Live", { timeout: 40_000 });
   await plays(page, 5);
 });
+
+test("a standing picture is not called live", async ({ page, stage }) => {
+  const camera = await stage.camera();
+  const box = await stage.signedIn([{ name: "Gate", url: camera.url }]);
+  await box.untilState("gate", "up");
+  await page.goto(`${box.origin}/#/camera/gate`);
+  await live(page).getByRole("button", { name: "Play" }).click();
+  await plays(page, 5);
+  await expect(live(page).getByRole("status")).toContainText("Live");
+  await camera.mood("hang_accept"); // the session stays open, and nothing comes
+  await expect(live(page).getByRole("status")).toContainText(/No picture for \d+ s/, { timeout: 8_000 });
+  await expect(live(page).getByRole("status")).not.toContainText("Live");
+});
+
+test("a view that breaks off comes back by itself, and its camera is never called down for it", async ({ page, stage }) => {
+  const camera = await stage.camera();
+  const box = await stage.signedIn([{ name: "Gate", url: camera.url }]);
+  await box.untilState("gate", "up");
+  await page.goto(`${box.origin}/#/camera/gate`);
+  const state = page.getByRole("region", { name: "State" });
+  await expect(state).toHaveAttribute("data-state", "up");
+  await live(page).getByRole("button", { name: "Play" }).click();
+  await plays(page, 5);
+  const said = await state.evaluateHandle((region) => {
+    const all: string[] = [];
+    new MutationObserver(() => all.push(region.getAttribute("data-state") ?? "")).observe(region, { attributes: true, subtree: true, childList: true, characterData: true });
+    return all;
+  });
+  await camera.mood("vanish");
+  await expect(live(page).getByRole("status")).toContainText("broke off");
+  await camera.mood("healthy");
+  await expect(live(page).getByRole("status")).toContainText("Live");
+  await plays(page, 5);
+  await expect.poll(() => said.evaluate((all) => all.length), "the state was looked at meanwhile").toBeGreaterThan(0);
+  expect(await said.evaluate((all) => all.filter((one) => one !== "up"))).toEqual([]);
+});

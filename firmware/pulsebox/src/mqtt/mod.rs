@@ -6,7 +6,7 @@
 
 mod command;
 mod connect;
-mod home_assistant;
+pub mod home_assistant;
 mod outbox;
 mod payload;
 mod publisher;

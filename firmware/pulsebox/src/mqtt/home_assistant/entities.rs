@@ -34,10 +34,12 @@ pub enum Source {
     System,
 }
 
-/// What makes an entity of that kind.
+/// What makes an entity of that kind. `value` is an expression in Jinja of `v`, the message, that comes to none where
+/// that is not known.
 #[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // the fields are explained with each kind
 pub enum Kind {
-    /// `sensor` with a number: `value` is an expression of `v`, the message; `precision` is decimals shown.
+    /// `sensor` with a number; `precision` is decimals shown.
     Number { from: Source, value: &'static str, unit: &'static str, precision: u8 },
     /// `sensor` with text or a time.
     Text { from: Source, value: &'static str },

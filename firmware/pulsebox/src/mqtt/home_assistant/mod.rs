@@ -9,7 +9,9 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 
-use self::entities::{BOX, BOX_DETAILS, CAMERA, CAMERA_DETAILS, Details, Entity, Source, Wiring};
+pub use self::entities::{BOX, BOX_DETAILS, CAMERA, CAMERA_DETAILS, Details, Entity, Kind, Source};
+
+use self::entities::Wiring;
 use super::Names;
 use crate::monitor::board::{BoxStatus, CameraStatus};
 
