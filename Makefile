@@ -1,5 +1,5 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run page test test-rust test-page test-api lint bench
+.PHONY: help run page test test-rust test-page test-api test-ha lint bench
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,11 +26,16 @@ test-api: page  ## schemathesis: does the API do what its own OpenAPI document s
 	@scripts/need test-api
 	@scripts/check-api
 
+test-ha: page  ## the real Home Assistant finds the box and its cameras, over a real broker (the first time fetches 250 MB)
+	@scripts/need test-ha
+	@scripts/test-ha
+
 lint: page  ## formatting, clippy, types of the page and its tests, licences, shell scripts, links in the documentation
 	@scripts/need lint
 	scripts/lint
 
-bench: page  ## CPU, memory, disk and live views beside ffprobe, ffmpeg and OpenCV; writes docs/measured.md
+bench: page  ## CPU, memory, disk, live views and MQTT beside ffprobe, ffmpeg, OpenCV and mosquitto_pub; writes docs/measured.md
 	@scripts/need bench
 	/usr/bin/python3 scripts/bench.py
 	/usr/bin/python3 scripts/bench-live.py
+	/usr/bin/python3 scripts/bench-mqtt.py

@@ -131,21 +131,13 @@ def part(rows, transcode, video):
     return "\n".join(out)
 
 
-def put(text):
-    """Puts the part into the page, in the place of the one before."""
-    page = PAGE.read_text()
-    before, _, rest = page.partition("## Live\n")
-    _, mark, after = rest.partition("\n## ")
-    PAGE.write_text(before.rstrip("\n") + "\n\n" + text + (mark + after if mark else ""))
-
-
 def main():
     binaries = build()
     with cameras(binaries, 1) as (url,):
         rows = [(count, *ours(binaries, url, count)) for count in VIEWERS]
         transcode = jsmpeg(url)
     text = part(rows, transcode, "RTSP, H.264, 1280 × 720, 25 frames a second, a key frame every 2 s")
-    put(text)
+    bench.put("Live", text)
     print(f"\n{text}")
     say(f"written: {PAGE.relative_to(bench.ROOT)}, part Live")
 

@@ -248,6 +248,14 @@ def verdict(holds):
     return "met" if holds else "**missed**"
 
 
+def put(name, text):
+    """Puts a part into the page, in the place of the one before."""
+    page = PAGE.read_text()
+    before, _, rest = page.partition(f"## {name}\n")
+    _, mark, after = rest.partition("\n## ")
+    PAGE.write_text(before.rstrip("\n") + "\n\n" + text + (mark + after if mark else ""))
+
+
 def page(rows, sizes, written):
     """docs/measured.md."""
     ours, theirs = rows[0], rows[-1]

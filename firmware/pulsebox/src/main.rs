@@ -34,6 +34,11 @@ enum Command {
         #[arg(long, value_name = "DIR", default_value = "pulsebox-data")]
         data: PathBuf,
     },
+    /// What goes over the MQTT broker
+    Mqtt {
+        #[command(subcommand)]
+        command: MqttCommand,
+    },
     /// Work on a configuration
     Config {
         #[command(subcommand)]
@@ -50,6 +55,12 @@ enum ConfigCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum MqttCommand {
+    /// Print what the box publishes, a line for each message, until interrupted
+    Watch(commands::mqtt::Args),
+}
+
 fn main() -> ExitCode {
     pulsebox::allocator::tame();
     let cli = Cli::parse();
@@ -57,6 +68,7 @@ fn main() -> ExitCode {
         Command::Run { config, data } => commands::run::run(&config, &data),
         Command::Check(args) => commands::check::run(&args),
         Command::Password { data } => commands::password::forget(&data),
+        Command::Mqtt { command: MqttCommand::Watch(args) } => commands::mqtt::run(&args),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
     }
 }

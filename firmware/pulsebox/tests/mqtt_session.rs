@@ -6,9 +6,10 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::broker::{Broker, Heard, Listener, PASSWORD, Setup};
-use common::daemon::{Daemon, Home, PATIENCE, config, stream};
+use common::daemon::{Daemon, Home, PATIENCE, config, recent, stream};
 use serde_json::Value;
 use simcam::{Camera, Mood, Options};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What a reconnect may take: the first wait, and a busy machine.
 const SECONDS: Duration = Duration::from_secs(15);
@@ -360,19 +361,81 @@ async fn a_broker_that_stops_reading_holds_up_no_check_and_hears_only_the_newest
     let lost = until_broker(&daemon, "lost", Duration::from_secs(60)).await;
     assert_eq!(lost["verdict"], "timeout", "{lost}");
     // Checks have gone on all the while.
-    let last = daemon.camera("c7").await["last"]["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let c7 = daemon.camera("c7").await;
+    let last: jiff::Timestamp = recent(&c7).last().unwrap()["at"].as_str().unwrap().parse().unwrap();
     assert!(jiff::Timestamp::now().duration_since(last).as_secs() < 20, "the last check began at {last}");
-    cam.set_mood(Mood::Healthy).await;
-    daemon.until_state("c7", "up").await;
+    cam.set_mood(Mood::NotFound).await;
+    let not_found = |camera: &Value| recent(camera).last().is_some_and(|check| check["verdict"] == "not_found");
+    daemon.until("/api/streams/c7", PATIENCE, not_found).await;
     let grown = memory(&daemon).saturating_sub(before);
     assert!(grown < 48 * 1024, "{grown} KiB more");
 
     broker.signal("CONT");
-    let fresh = broker.listen(&[&format!("pulsebox/{id}/cam/c7/state")]).await;
-    fresh
-        .on(&format!("pulsebox/{id}/cam/c7/state"), Duration::from_secs(90), |h| {
-            is_json(h, |state| state["state"] == "up")
-        })
-        .await;
+    let state = format!("pulsebox/{id}/cam/c7/state");
+    let fresh = broker.listen(&[&state]).await;
+    let limit = Duration::from_secs(90);
+    fresh.on(&state, limit, |heard| is_json(heard, |state| state["verdict"] == "not_found")).await;
     until_broker(&daemon, "connected", Duration::from_secs(90)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_and_states_come_whole_over_every_transport_and_qos() {
+    let broker = Broker::with(Setup { password: true, client_certificate: true, ..Setup::default() }).await;
+    // Large and rich: its picture is more than one message of WebSocket's.
+    let large = Options { width: 1280, height: 720, ..Options::default() };
+    let cam = Camera::start(large).await.unwrap();
+    let (certificate, key) = broker.client_certificate();
+    let own = format!(", ca_file: {}, client_certificate: {certificate}, client_key: {key}", broker.ca_file());
+    let transports = ["", ", use_tls: true", ", use_websocket: true", ", use_tls: true, use_websocket: true"];
+    let text = |n: usize| {
+        let more = format!("{own}{}, qos: {}", transports[n], n % 3);
+        config(&[stream("Gate", &cam)]) + &broker.yaml(&more)
+    };
+    let home = Home::new(&config(&[stream("Gate", &cam)]));
+    let daemon = home.start().await;
+    let root = format!("pulsebox/{}", box_id(&home));
+    daemon.until_state("gate", "up").await;
+    for (n, transport) in transports.iter().enumerate() {
+        let listener = broker.listen(&["#"]).await;
+        let skip = listener.heard().len();
+        home.write(&text(n));
+        let frame = listener.next_on(&format!("{root}/cam/gate/frame"), skip, PATIENCE).await;
+        let picture = &frame.payload;
+        assert!(picture.starts_with(&[0xff, 0xd8]) && picture.ends_with(&[0xff, 0xd9]), "{transport}");
+        let is_ours = |h: &Heard| !h.retained && usize::from(h.qos) == n % 3 && is_json(h, |s| s["state"] == "up");
+        listener.on(&format!("{root}/cam/gate/state"), PATIENCE, is_ours).await;
+    }
+    // Each in its own turn, and none twice.
+    assert_eq!(daemon.log().matches("connected to the broker").count(), 4, "{}", daemon.log());
+}
+
+/// Takes a client in, reads all it sends and answers nothing more.
+async fn acknowledges_nothing() -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                client.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+                let _ = client.read_to_end(&mut Vec::new()).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_acknowledges_nothing_is_lost() {
+    let mqtt = format!("mqtt: {{ enabled: true, host: 127.0.0.1, port: {} }}\n", acknowledges_nothing().await);
+    let home = Home::new(&(config::<&str>(&[]).replace("streams:\n", "") + &mqtt));
+    let mut daemon = home.start().await;
+    until_broker(&daemon, "connected", PATIENCE).await;
+    let lost = until_broker(&daemon, "lost", Duration::from_secs(35)).await;
+    assert_eq!(lost["verdict"], "timeout", "{lost}");
+    let message = lost["message"].as_str().unwrap();
+    assert!(message.ends_with("no longer answers: look at the broker and the network"), "{message}");
+    // Nor does it hold up the end.
+    until_broker(&daemon, "connected", PATIENCE).await;
+    let (ended, took) = daemon.terminate().await;
+    assert!(ended.success() && took < Duration::from_millis(2500), "{took:?}");
 }

@@ -20,7 +20,7 @@ pub enum Overall {
     BrokerLost,
     /// No camera is configured, or none has been proved yet.
     NothingYet,
-    /// Every camera that is not paused is up.
+    /// None of these, and at least one camera is up.
     AllUp,
 }
 
@@ -49,6 +49,19 @@ impl Overall {
         }
     }
 
+    /// When it holds, for the documentation.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::StorageFault => "the history is not written to disk; checks go on from memory",
+            Self::NoNetwork => "the box has no link or no address: no camera can be reached",
+            Self::CameraDown => "at least one camera is down",
+            Self::CameraDegraded => "at least one camera is degraded",
+            Self::BrokerLost => "MQTT is enabled, and the broker is not there: seen on the page and the LED",
+            Self::NothingYet => "no camera is configured, or none has been proved yet",
+            Self::AllUp => "none of these, and at least one camera is up",
+        }
+    }
+
     /// What holds now.
     pub fn of(snapshot: &Snapshot) -> Self {
         let any = |state| snapshot.cameras.values().any(|camera| camera.state == state);
@@ -66,6 +79,72 @@ impl Overall {
             Self::NothingYet
         } else {
             Self::AllUp
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::monitor::board::{BrokerStatus, CameraStatus};
+
+    fn snapshot(states: &[State]) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        snapshot.host.network = true;
+        for (n, &state) in states.iter().enumerate() {
+            let camera = CameraStatus {
+                id: n.to_string(),
+                name: n.to_string(),
+                url: String::new(),
+                heartbeat_seconds: 15,
+                state,
+                since: jiff::Timestamp::UNIX_EPOCH,
+                last: None,
+                recent: Arc::new([]),
+                incident: None,
+                thumbnail: None,
+                failures: 0,
+                paused_until: None,
+                next_check: None,
+            };
+            snapshot.cameras.insert(camera.id.clone(), Arc::new(camera));
+        }
+        snapshot
+    }
+
+    #[test]
+    fn the_worst_is_told_and_mended_things_uncover_the_next() {
+        let mut all = snapshot(&[State::Up, State::Degraded, State::Down]);
+        all.host.broker = BrokerStatus { state: BrokerState::Lost, ..BrokerStatus::default() };
+        (all.host.storage_fault, all.host.network) = (Some("full".into()), false);
+        let mut told = vec![Overall::of(&all)];
+        all.host.storage_fault = None;
+        told.push(Overall::of(&all));
+        all.host.network = true;
+        told.push(Overall::of(&all));
+        for gone in ["2", "1"] {
+            all.cameras.remove(gone);
+            told.push(Overall::of(&all));
+        }
+        all.host.broker.state = BrokerState::Connecting;
+        let up = Overall::of(&all);
+        all.cameras.clear();
+        told.extend([Overall::of(&all), up]);
+        assert_eq!(told, Overall::ALL);
+    }
+
+    #[test]
+    fn paused_and_unproved_cameras_alone_are_nothing_yet_and_beside_one_that_is_up_do_not_count() {
+        assert_eq!(Overall::of(&snapshot(&[State::Paused, State::Unknown])), Overall::NothingYet);
+        assert_eq!(Overall::of(&snapshot(&[State::Paused, State::Up, State::Unknown])), Overall::AllUp);
+    }
+
+    #[test]
+    fn the_name_is_the_one_that_is_sent() {
+        for overall in Overall::ALL {
+            assert_eq!(serde_json::to_value(overall).unwrap(), overall.name());
         }
     }
 }

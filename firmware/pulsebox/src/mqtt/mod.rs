@@ -13,6 +13,7 @@ mod publisher;
 mod session;
 mod tls;
 mod topics;
+mod watch;
 mod websocket;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::monitor::board::Board;
 pub use self::connect::{Failed, Tried, try_it};
 pub use self::session::run;
 pub use self::topics::{Kept, Names, TOPICS, TopicRow};
+pub use self::watch::{Heard, watch};
 
 /// What publishing needs.
 #[derive(Clone, Debug)]

@@ -468,4 +468,22 @@ mod tests {
             })
         );
     }
+
+    /// The JSON after a topic in the documentation.
+    fn example(topic: &str) -> Value {
+        let docs = include_str!("../../../../docs/mqtt.md");
+        let (_, rest) = docs.split_once(&format!("\n`{topic}`\n\n```json\n")).unwrap_or_else(|| panic!("no {topic}"));
+        serde_json::from_str(rest.split("```").next().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_documentations_examples_are_shaped_like_what_is_sent() {
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let camera = camera(State::Up, Verdict::Ok);
+        assert_eq!(keys(&example("pulsebox/<box>/cam/<id>/state")), keys(&state(&camera)));
+        assert_eq!(keys(&example("pulsebox/<box>/cam/<id>/attributes")), keys(&attributes(&camera)));
+        let (told, system) = (example("pulsebox/<box>/system"), system(&snapshot([camera]), Duration::ZERO));
+        assert_eq!(keys(&told), keys(&system));
+        assert_eq!(keys(&told["cameras"]), keys(&system["cameras"]));
+    }
 }

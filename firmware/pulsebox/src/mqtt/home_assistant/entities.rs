@@ -190,9 +190,9 @@ pub static BOX: &[Entity] = {
             "Off while the box cannot know the time"),
         diagnostic("network", "Network problem", Kind::Flag { from: System, value: "not v.network if v.network is boolean else none" }, "problem", "",
             "On while the box has no link or no address, as it was last heard"),
-        diagnostic("storage", "Storage problem", Kind::Flag { from: System, value: "v.storage_fault is string if v.storage_fault is defined else none" }, "problem", "",
+        diagnostic("storage", "Storage problem", Kind::Flag { from: System, value: "(v.storage_fault is string) if v.storage_fault is defined else none" }, "problem", "",
             "On while the history is not written to the card; its attribute says why"),
-        diagnostic("configuration", "Configuration problem", Kind::Flag { from: System, value: "v.config_fault is string if v.config_fault is defined else none" }, "problem", "",
+        diagnostic("configuration", "Configuration problem", Kind::Flag { from: System, value: "(v.config_fault is string) if v.config_fault is defined else none" }, "problem", "",
             "On while the file on the card is not what is in force; its attribute says why"),
     ]
 };

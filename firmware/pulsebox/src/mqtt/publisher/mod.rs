@@ -3,6 +3,10 @@
 //! The library's event loop runs beside the publishing in one task, so neither waits for the other. At most
 //! [`WINDOW`] messages wait for the broker's acknowledgement; while they do, what becomes due is only noted.
 
+mod due;
+mod heard;
+mod say;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -10,8 +14,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use rumqttc::{
-    AsyncClient, ClientError, Event as Told, EventLoop, Incoming, Publish, PublishOptions, SubscribeFilter,
-    SubscribeNoticeError,
+    AsyncClient, ClientError, Event as Told, EventLoop, Incoming, PublishOptions, SubscribeFilter, SubscribeNoticeError,
 };
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -19,13 +22,14 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::heard::{Heard, Order, hear};
 use super::connect::{Connection, broken, is_closed, qos, silent};
 use super::outbox::{Due, Outbox};
 use super::session::fraction;
-use super::{Means, Names, command, home_assistant, payload};
+use super::{Means, Names, command};
 use crate::camera::Fault;
-use crate::config::{Mqtt, Web, WebTls};
-use crate::monitor::board::{BoxStatus, CameraStatus, Event};
+use crate::config::Mqtt;
+use crate::monitor::board::Event;
 use crate::monitor::overall::Overall;
 
 /// Messages that may wait for the broker's acknowledgement at once.
@@ -48,8 +52,6 @@ const CHANGE_WORDS: Duration = Duration::from_secs(5);
 const NOTED: usize = 8192;
 /// The largest payload that is sent, bytes.
 const LARGEST: usize = 2 * 1024 * 1024;
-/// A picture may be sent this much before a heartbeat has passed: checks are never on time to the millisecond.
-const EARLY: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -99,16 +101,6 @@ pub(super) async fn publish(
     end
 }
 
-/// What the broker sent us.
-enum Heard {
-    /// To a `cmd` topic; `camera` none: the box's.
-    Order { camera: Option<String>, payload: bytes::Bytes, is_retained: bool },
-    /// Home Assistant has started.
-    Birth,
-    /// The broker keeps a state of this camera.
-    Kept(String),
-}
-
 /// Runs the library until the connection breaks; gives why.
 async fn drive(events: &mut EventLoop, names: &Names, to_heard: mpsc::Sender<Heard>) -> rumqttc::ConnectionError {
     loop {
@@ -123,35 +115,6 @@ async fn drive(events: &mut EventLoop, names: &Names, to_heard: mpsc::Sender<Hea
             Err(error) => return error,
         }
     }
-}
-
-fn hear(message: Publish, names: &Names) -> Option<Heard> {
-    let (topic, is_retained) = (std::str::from_utf8(&message.topic).ok()?, message.retain);
-    if topic == names.command() {
-        return Some(Heard::Order { camera: None, payload: message.payload, is_retained });
-    }
-    if topic == names.birth() {
-        // A retained one tells nothing new: all has just been sent.
-        return (!is_retained && &*message.payload == b"online").then_some(Heard::Birth);
-    }
-    let (id, leaf) = topic.strip_prefix(&names.root())?.strip_prefix("/cam/")?.split_once('/')?;
-    match leaf {
-        "cmd" => Some(Heard::Order { camera: Some(id.into()), payload: message.payload, is_retained }),
-        "state" if is_retained && !message.payload.is_empty() && is_id(id) => Some(Heard::Kept(id.into())),
-        _ => None,
-    }
-}
-
-fn is_id(id: &str) -> bool {
-    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-    !id.is_empty() && id.len() <= 64 && id.bytes().all(known)
-}
-
-/// An order, and where its answer goes.
-struct Order {
-    camera: Option<String>,
-    payload: bytes::Bytes,
-    is_retained: bool,
 }
 
 /// Carries out orders, one after another; ends when no more can come.
@@ -390,92 +353,9 @@ impl<'a> Publisher<'a> {
         was.enabled && !(is_announced && was.discovery_prefix == now.mqtt.home_assistant.discovery_prefix)
     }
 
-    // -- what is due ---------------------------------------------------------------------------------
-
-    /// Everything.
-    fn note_all(&mut self) {
-        let host = self.means.board.now().host.clone();
-        self.face = self.face_of(&host);
-        self.note_devices();
-        self.outbox.add(Due::System);
-        self.outbox.add(Due::Status);
-        for id in self.known.clone() {
-            self.outbox.add(Due::State(id.clone()));
-            self.outbox.add(Due::Attributes(id.clone()));
-            self.outbox.add(Due::Frame(id));
-        }
-    }
-
-    /// All devices, and all that there is of cameras that came or went.
-    fn note_devices(&mut self) {
-        let there: BTreeSet<String> = self.means.board.now().cameras.keys().cloned().collect();
-        let moved: Vec<String> = self.known.symmetric_difference(&there).cloned().collect();
-        for id in moved {
-            self.outbox.add(Due::State(id.clone()));
-            self.outbox.add(Due::Attributes(id.clone()));
-            self.outbox.add(Due::CameraDiscovery(id));
-        }
-        self.pictures.retain(|id, _| there.contains(id));
-        self.outbox.add(Due::BoxDiscovery);
-        for id in &there {
-            self.outbox.add(Due::CameraDiscovery(id.clone()));
-        }
-        self.known = there;
-    }
-
-    fn note(&mut self, event: Event) {
-        match event {
-            Event::Checked { camera, .. } => {
-                if self.is_picture_due(&camera) {
-                    self.outbox.add(Due::Frame(camera.clone()));
-                }
-                self.outbox.add(Due::State(camera.clone()));
-                self.outbox.add(Due::Attributes(camera));
-            }
-            Event::StateChanged { camera, .. } => {
-                self.outbox.add(Due::State(camera.clone()));
-                self.outbox.add(Due::Attributes(camera));
-                self.note_overall();
-            }
-            Event::IncidentOpened(incident) | Event::IncidentClosed(incident) => {
-                self.outbox.add(Due::Attributes(incident.camera.clone()));
-            }
-            Event::CamerasChanged => {
-                self.note_devices();
-                self.note_overall();
-            }
-            Event::HostChanged => {
-                let host = self.means.board.now().host.clone();
-                let face = self.face_of(&host);
-                if face != self.face {
-                    self.face = face;
-                    self.note_devices();
-                }
-                self.note_overall();
-            }
-        }
-    }
-
-    fn note_overall(&mut self) {
-        let overall = Overall::of(&self.means.board.now());
-        if self.overall != Some(overall) {
-            self.outbox.add(Due::System);
-        }
-    }
-
-    /// Whether there is a picture that was not sent, and the last one is a heartbeat old.
-    fn is_picture_due(&self, id: &str) -> bool {
-        let Some(camera) = self.means.board.camera(id) else { return false };
-        let Some(picture) = &camera.thumbnail else { return false };
-        self.pictures.get(id).is_none_or(|(etag, at)| {
-            *etag != picture.etag && at.elapsed() + EARLY >= Duration::from_secs(camera.heartbeat_seconds)
-        })
-    }
-
     fn hear(&mut self, heard: Heard) {
         match heard {
-            Heard::Order { camera, payload, is_retained } => {
-                let order = Order { camera, payload, is_retained };
+            Heard::Order(order) => {
                 if let Err(mpsc::error::TrySendError::Full(order)) = self.to_orders.try_send(order) {
                     let error = "too many orders at once; send this one again in a few seconds";
                     let answer = serde_json::json!({ "command": null, "id": null, "ok": false, "error": error });
@@ -504,82 +384,6 @@ impl<'a> Publisher<'a> {
         };
         self.answers.push_back(self.message(topic, answer.to_string().into_bytes(), false));
     }
-
-    // -- what is said --------------------------------------------------------------------------------
-
-    fn message(&self, topic: String, payload: Vec<u8>, retain: bool) -> Message {
-        Message { topic, payload, how: PublishOptions::new(qos(self.mqtt.qos)).retain(retain) }
-    }
-
-    /// What there is to say now; none: nothing.
-    fn make(&mut self, due: &Due) -> Option<Message> {
-        match due {
-            Due::BoxDiscovery => {
-                let host = self.means.board.now().host.clone();
-                let device = home_assistant::box_device(&self.names, &host, self.face.1.as_deref());
-                let is_on = self.mqtt.home_assistant.enabled;
-                is_on.then(|| self.message(self.names.box_discovery(), device.to_string().into_bytes(), true))
-            }
-            Due::CameraDiscovery(id) => {
-                let (names, host) = (self.names.clone(), self.means.board.now().host.clone());
-                let (page, is_on) = (self.face.1.clone(), self.mqtt.home_assistant.enabled);
-                self.of_camera(id, names.camera_discovery(id), |camera| {
-                    is_on.then(|| home_assistant::camera_device(&names, camera, &host, page.as_deref()))
-                })
-            }
-            Due::State(id) => self.of_camera(id, self.names.camera(id, "state"), |camera| Some(payload::state(camera))),
-            Due::Attributes(id) => {
-                self.of_camera(id, self.names.camera(id, "attributes"), |camera| Some(payload::attributes(camera)))
-            }
-            Due::System => {
-                let running = Duration::from_millis(self.means.clock.monotonic_ms().try_into().unwrap_or(0));
-                // A copy: whoever writes to the board must not wait while JSON is made.
-                let snapshot = self.means.board.now().clone();
-                self.overall = Some(Overall::of(&snapshot));
-                let system = payload::system(&snapshot, running).to_string();
-                Some(self.message(self.names.system(), system.into_bytes(), true))
-            }
-            Due::Status => {
-                let snapshot = self.means.board.now().clone();
-                let status = payload::status(&snapshot).to_string().into_bytes();
-                Some(self.message(self.names.status().to_owned(), status, self.mqtt.retain))
-            }
-            Due::Frame(id) => self.picture(id),
-        }
-    }
-
-    /// What is said of a camera; of one that is neither on the board nor in the configuration: nothing, for ever.
-    fn of_camera(&self, id: &str, topic: String, say: impl FnOnce(&CameraStatus) -> Option<Value>) -> Option<Message> {
-        let payload = match self.means.board.camera(id) {
-            Some(camera) => say(&camera)?.to_string().into_bytes(),
-            None if self.means.config.current().cameras.iter().any(|camera| camera.id == id) => return None,
-            None => Vec::new(),
-        };
-        Some(self.message(topic, payload, true))
-    }
-
-    fn picture(&mut self, id: &str) -> Option<Message> {
-        let picture = self.means.board.camera(id)?.thumbnail.clone()?;
-        self.pictures.insert(id.to_owned(), (picture.etag, Instant::now()));
-        let how = PublishOptions::at_most_once();
-        Some(Message { topic: self.names.camera(id, "frame"), payload: picture.jpeg.to_vec(), how })
-    }
-
-    /// The box's name, version and page.
-    fn face_of(&self, host: &BoxStatus) -> (String, Option<String>) {
-        (format!("{} {}", host.name, host.version), page(&self.means.config.current().web, host))
-    }
-}
-
-/// Where the page is, as others in the network reach it.
-fn page(web: &Web, host: &BoxStatus) -> Option<String> {
-    let scheme = match web.tls {
-        Some(WebTls::SelfMade | WebTls::Files { .. }) => "https",
-        None => "http",
-    };
-    let ip = if web.listen.ip().is_unspecified() { *host.addresses.first()? } else { web.listen.ip() };
-    let port = web.listen.port();
-    (port != 0).then(|| format!("{scheme}://{}/", std::net::SocketAddr::new(ip, port)))
 }
 
 fn every(period: Duration) -> Interval {

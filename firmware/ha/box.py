@@ -1,0 +1,107 @@
+"""The other side: a real broker, simulated cameras, and Pulsebox watching them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BINARIES = Path(os.environ.get("PULSEBOX_BINARIES", ROOT / "target" / "debug"))
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def end(process):
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Broker:
+    """Mosquitto on loopback, open to all, remembering nothing over a restart."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        config = folder / "mosquitto.conf"
+        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+        with (folder / "mosquitto.log").open("wb") as log:
+            self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", config], stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", self.port)).close()
+            except OSError:
+                assert self._process.poll() is None and time.monotonic() < deadline, "mosquitto did not start"
+                time.sleep(0.05)
+
+    def publish(self, topic, payload):
+        """A retained message; an empty one takes back the one that is kept."""
+        command = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-q", "1", "-r", "-t", topic]
+        subprocess.run(command + ["-s" if payload else "-n"], input=payload.encode(), check=True, timeout=20)
+
+    def stop(self):
+        end(self._process)
+
+
+class Cameras:
+    """Simulated cameras, healthy at first."""
+
+    def __init__(self, count):
+        self._control = free_port()
+        command = [BINARIES / "simcam", "--cameras", str(count), "--control", f"127.0.0.1:{self._control}"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.urls = [self._process.stdout.readline().split()[1] for _ in range(count)]
+
+    def become(self, number, mood):
+        url = f"http://127.0.0.1:{self._control}/cameras/camera-{number + 1}/mood"
+        urllib.request.urlopen(urllib.request.Request(url, mood.encode(), method="PUT"), timeout=20).close()
+
+    def stop(self):
+        end(self._process)
+
+
+class Box:
+    """`pulsebox run` in a folder of its own."""
+
+    def __init__(self, folder, broker):
+        self._folder = folder
+        self._process = None
+        self._mqtt = {"enabled": True, "host": "127.0.0.1", "port": broker.port, "interval_seconds": 5}
+        (folder / "data").mkdir(parents=True)
+
+    @property
+    def id(self):
+        return (self._folder / "data" / "box-id").read_text().strip()
+
+    def configure(self, cameras):
+        """Writes the file anew, in one piece, as an editor does; JSON is YAML."""
+        config = {"heartbeat_seconds": 5, "web": {"listen": "127.0.0.1:0"}, "mqtt": self._mqtt, "streams": cameras}
+        new = self._folder / "pulsebox.yaml.new"
+        new.write_text(json.dumps(config, ensure_ascii=False))
+        new.rename(self._folder / "pulsebox.yaml")
+
+    def start(self):
+        data, config = self._folder / "data", self._folder / "pulsebox.yaml"
+        with (self._folder / "pulsebox.log").open("ab") as log:
+            command = [BINARIES / "pulsebox", "run", "--config", config, "--data", data]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def kill(self):
+        """As a power cut would."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self):
+        if self._process is not None and self._process.poll() is None:
+            end(self._process)
