@@ -17,7 +17,9 @@ class House:
     home: HomeAssistant
     cameras: Cameras
     box: Box
+    # What the box watches, and one more camera that tests may add.
     streams: list
+    spare: dict
 
     def has_settled(self):
         """Whether every camera is up and its picture there."""
@@ -39,8 +41,7 @@ def house(tmp_path_factory):
     streams = [{"id": id, "name": name, "url": url} for (id, name), url in zip(names, cameras.urls)]
     streams[2]["heartbeat_seconds"] = 3600  # looked at only when somebody asks
     spare = streams.pop()
-    house = House(broker, home, cameras, box, streams)
-    house.spare = spare
+    house = House(broker, home, cameras, box, streams, spare)
     try:
         home.start()
         home.join(broker)

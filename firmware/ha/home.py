@@ -17,6 +17,8 @@ HERE = Path(__file__).resolve().parent
 PATIENCE = 40
 # A condition that no event announces is looked at again after this long.
 LOOK_AGAIN = 0.5
+# More than the longest test sees.
+EVENTS_KEPT = 10_000
 # What this cut-down core says of itself at each start.
 OWN_COMPLAINTS = ("homeassistant.bootstrap", "homeassistant.loader", "aiohttp_fast_zlib")
 
@@ -202,20 +204,18 @@ class HomeAssistant:
                 return message["result"]
 
     async def _receive(self):
-        message = await self._socket.receive_json()
-        if message["type"] == "event":
-            self.events.append(message["event"])
-            del self.events[:-10_000]
-        return message
+        return self._note(await self._socket.receive_json())
 
     async def _wait(self, seconds):
-        # Not with wait_for: what it cancels may have taken a message that is then lost.
         try:
             message = await self._socket.receive(timeout=seconds)
         except TimeoutError:
             return
         assert message.type == aiohttp.WSMsgType.TEXT, f"Home Assistant hung up: {message}"
-        found = json.loads(message.data)
-        if found["type"] == "event":
-            self.events.append(found["event"])
-            del self.events[:-10_000]
+        self._note(message.json())
+
+    def _note(self, message):
+        if message["type"] == "event":
+            self.events.append(message["event"])
+            del self.events[:-EVENTS_KEPT]
+        return message
