@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::camera::{Codec, Verdict};
+use crate::camera::{Codec, Severity, Verdict};
 use crate::monitor::board::{BoxStatus, CameraStatus, ClockState, Report, Snapshot, State, tenth};
 use crate::monitor::overall::Overall;
 use crate::monitor::stream_pulse;
@@ -118,7 +118,7 @@ pub fn state(camera: &CameraStatus) -> Value {
         paused: camera.state == State::Paused,
         paused_until: camera.paused_until,
         checked_at: last.map(|report| report.at),
-        last_good_frame: camera.thumbnail.as_deref().map(|thumbnail| thumbnail.at),
+        last_good_frame: last_good(camera),
         failures: camera.failures,
         first_frame_ms: last.and_then(|report| report.first_frame_ms).map(tenth),
         fps: last.and_then(|report| report.stream.fps).map(told),
@@ -180,6 +180,12 @@ pub fn system(snapshot: &Snapshot, running: Duration) -> Value {
 /// StreamPulse's status.
 pub fn status(snapshot: &Snapshot) -> Value {
     Value::Object(stream_pulse::status(snapshot))
+}
+
+/// When a living picture was last seen: pictures are kept more seldom than they are seen.
+fn last_good(camera: &CameraStatus) -> Option<Timestamp> {
+    let seen = camera.recent.iter().rev().find(|check| check.verdict.severity() != Severity::Fault);
+    seen.map(|check| check.at).max(camera.thumbnail.as_deref().map(|thumbnail| thumbnail.at))
 }
 
 /// A dead camera is off; one that sends a black, frozen or covered picture answers all the same.

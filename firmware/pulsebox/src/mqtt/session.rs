@@ -19,8 +19,10 @@ use crate::monitor::board::{Board, BrokerState, BrokerStatus};
 
 /// The first wait before another try; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest, where the broker is not there: it is heard within seconds of its return.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// The longest, where it is there and will not have us: a person must change something first.
+const LONGEST_REFUSED: Duration = Duration::from_secs(60);
 /// A connection that stood this long was a good one: after it the waits begin anew.
 const STOOD: Duration = Duration::from_secs(60);
 /// The largest packet that is taken, bytes: an order is 4 KiB at most, a state of ours a few hundred bytes.
@@ -55,6 +57,7 @@ async fn keep_connected(means: &Means, mqtt: &Arc<Mqtt>, stop: &CancellationToke
         let was_good = stood.is_some_and(|stood| stood >= STOOD);
         thrown_out = if is_closed && !was_good { thrown_out + 1 } else { 0 };
         let fault = if is_closed { taken_over(fault, thrown_out, means, mqtt) } else { fault };
+        let longest = longest_wait(fault.verdict);
         tell(means, BrokerState::Lost, Some(fault), mqtt);
         if was_good {
             waits = Waits::default();
@@ -63,7 +66,7 @@ async fn keep_connected(means: &Means, mqtt: &Arc<Mqtt>, stop: &CancellationToke
             () = stop.cancelled() => return,
             () = changed(means.config.watch(), mqtt) => return,
             () = network_back(&means.board) => {}
-            () = sleep(waits.next()) => {}
+            () = sleep(waits.next(longest)) => {}
         }
     }
 }
@@ -150,6 +153,13 @@ fn tell(means: &Means, state: BrokerState, fault: Option<Fault>, mqtt: &Mqtt) {
     means.board.change_host(|host| host.broker = BrokerStatus { state, since, verdict, message });
 }
 
+fn longest_wait(verdict: Verdict) -> Duration {
+    match verdict {
+        Verdict::Dns | Verdict::Refused | Verdict::Unreachable | Verdict::Timeout => LONGEST_WAIT,
+        _ => LONGEST_REFUSED,
+    }
+}
+
 /// How long to wait between tries.
 #[derive(Debug)]
 struct Waits(Duration);
@@ -163,9 +173,9 @@ impl Default for Waits {
 impl Waits {
     /// Each twice the one before, a quarter more or less: boxes that lost one broker together do not come back
     /// together.
-    fn next(&mut self) -> Duration {
-        let wait = self.0;
-        self.0 = (wait * 2).min(LONGEST_WAIT);
+    fn next(&mut self, longest: Duration) -> Duration {
+        let wait = self.0.min(longest);
+        self.0 = (wait * 2).min(LONGEST_REFUSED);
         wait.mul_f64(0.75 + 0.5 * fraction())
     }
 }
@@ -183,13 +193,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_a_minute_and_differ_from_box_to_box() {
-        let mut waits = Waits::default();
-        for expected in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-            let wait = waits.next().as_secs_f64();
-            assert!((0.75 * expected..=1.25 * expected).contains(&wait), "{wait} s in place of {expected}");
+    fn waits_double_and_are_short_for_a_broker_that_is_away_and_differ_from_box_to_box() {
+        for (why, waited) in [
+            (Verdict::Auth, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]),
+            (Verdict::Refused, [1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]),
+        ] {
+            let mut waits = Waits::default();
+            for expected in waited {
+                let wait = waits.next(longest_wait(why)).as_secs_f64();
+                assert!((0.75 * expected..=1.25 * expected).contains(&wait), "{wait} s in place of {expected}");
+            }
         }
-        let firsts: Vec<Duration> = (0..20).map(|_| Waits::default().next()).collect();
+        let firsts: Vec<Duration> = (0..20).map(|_| Waits::default().next(LONGEST_WAIT)).collect();
         assert!(firsts.iter().any(|wait| *wait != firsts[0]), "{firsts:?}");
     }
 }
