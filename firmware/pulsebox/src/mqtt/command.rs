@@ -15,7 +15,7 @@ use crate::monitor::Ask;
 use crate::monitor::board::State;
 
 /// The largest payload, bytes.
-const PAYLOAD_MAX: usize = 4096;
+pub(super) const PAYLOAD_MAX: usize = 4096;
 /// The longest `id`, characters.
 const ID_MAX: usize = 64;
 /// How long a pause may be told to last, seconds: a minute to a year.
@@ -28,6 +28,9 @@ const QUOTED: usize = 40;
 /// Does what a message to a `cmd` topic asks; the answer for `cmd/result`. `camera` none: the box's topic.
 /// Takes 10 s at most. Never fails: what cannot be understood or done is answered with `ok: false` and why.
 pub async fn obey(means: &Means, camera: Option<&str>, payload: &[u8], is_retained: bool) -> Value {
+    if payload.len() > PAYLOAD_MAX {
+        return too_large(payload.len());
+    }
     let order = match Order::read(payload) {
         Ok(order) => order,
         Err(why) => return answer(None, None, Err(why)),
@@ -43,6 +46,11 @@ pub async fn obey(means: &Means, camera: Option<&str>, payload: &[u8], is_retain
         })
     };
     answer(Some(order.wish), order.id.as_deref(), done)
+}
+
+/// The answer to an order of more than [`PAYLOAD_MAX`] bytes.
+pub(super) fn too_large(bytes: usize) -> Value {
+    answer(None, None, Err(format!("the message has {bytes} bytes; send {PAYLOAD_MAX} at most")))
 }
 
 fn answer(wish: Option<Wish>, id: Option<&str>, done: Result<(), String>) -> Value {
@@ -93,10 +101,6 @@ struct Order {
 
 impl Order {
     fn read(payload: &[u8]) -> Result<Self, String> {
-        if payload.len() > PAYLOAD_MAX {
-            let what = format!("the message has {} bytes; send {PAYLOAD_MAX} at most", payload.len());
-            return Err(what);
-        }
         let text = std::str::from_utf8(payload)
             .map_err(|_| "the message is not text in UTF-8; send a word like `check`, or JSON".to_owned())?
             .trim();
