@@ -350,6 +350,12 @@ pub enum Event {
     /// The list of cameras changed: one is added or renamed and on the board as such, one is removed, or their
     /// order is another.
     CamerasChanged,
+    /// A camera's settings changed though its state did not: its name, masked URL, heartbeat or the end of its pause
+    /// is another on the board.
+    SettingsChanged {
+        /// Which camera.
+        camera: String,
+    },
     /// The box's own status changed.
     HostChanged,
 }
