@@ -335,11 +335,8 @@ async fn what_is_set_for_a_paused_camera_is_told_though_its_state_stays() {
     watch.until_state("cam", State::Paused).await;
 
     let mut events = watch.board.events();
-    let changes: [fn(&mut CameraConfig); 3] = [
-        |camera| camera.paused = true,
-        |camera| camera.heartbeat *= 2,
-        |camera| camera.name = "Gate".into(),
-    ];
+    let changes: [fn(&mut CameraConfig); 3] =
+        [|camera| camera.paused = true, |camera| camera.heartbeat *= 2, |camera| camera.name = "Gate".into()];
     for change in changes {
         watch.set("cam", change);
         let told = async {

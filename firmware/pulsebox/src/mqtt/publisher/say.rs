@@ -25,7 +25,7 @@ impl Publisher<'_> {
         match due {
             Due::BoxDiscovery => {
                 let host = self.means.board.now().host.clone();
-                let device = home_assistant::box_device(&self.names, &host, self.face.1.as_deref());
+                let device = home_assistant::box_device(&self.names, self.mqtt, &host, self.face.1.as_deref());
                 let is_on = self.mqtt.home_assistant.enabled;
                 is_on.then(|| self.message(self.names.box_discovery(), device.to_string().into_bytes(), true))
             }
@@ -33,7 +33,7 @@ impl Publisher<'_> {
                 let (names, host) = (self.names.clone(), self.means.board.now().host.clone());
                 let (page, is_on) = (self.face.1.clone(), self.mqtt.home_assistant.enabled);
                 self.of_camera(id, names.camera_discovery(id), |camera| {
-                    is_on.then(|| home_assistant::camera_device(&names, camera, &host, page.as_deref()))
+                    is_on.then(|| home_assistant::camera_device(&names, self.mqtt, camera, &host, page.as_deref()))
                 })
             }
             Due::State(id) => self.of_camera(id, self.names.camera(id, "state"), |camera| Some(payload::state(camera))),
@@ -68,6 +68,9 @@ impl Publisher<'_> {
     }
 
     fn picture(&mut self, id: &str) -> Option<Message> {
+        if !self.mqtt.pictures {
+            return None;
+        }
         let picture = self.means.board.camera(id)?.thumbnail.clone()?;
         self.pictures.insert(id.to_owned(), (picture.etag, Instant::now()));
         let how = PublishOptions::at_most_once();
