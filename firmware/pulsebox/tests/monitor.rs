@@ -327,6 +327,42 @@ async fn a_paused_camera_is_not_looked_at_until_resumed_or_until_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_set_for_a_paused_camera_is_told_though_its_state_stays() {
+    let script = Script::new(|_, _| Scene::Well(Duration::from_millis(10)));
+    let watch = Watch::start(Arc::new(Reader(script)), 4, vec![camera("cam")]);
+    let seen = watch.until_state("cam", State::Up).await;
+    watch.set("cam", |camera| camera.paused_until = Some(seen.since + jiff::SignedDuration::from_hours(1)));
+    watch.until_state("cam", State::Paused).await;
+
+    let mut events = watch.board.events();
+    let changes: [fn(&mut CameraConfig); 3] =
+        [|camera| camera.paused = true, |camera| camera.heartbeat *= 2, |camera| camera.name = "Gate".into()];
+    for change in changes {
+        watch.set("cam", change);
+        let told = async {
+            loop {
+                match events.recv().await.unwrap() {
+                    Event::SettingsChanged { camera } => return camera,
+                    Event::CamerasChanged => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        assert_eq!(timeout(PATIENCE, told).await.expect("nothing is told"), "cam");
+    }
+    let told = watch.board.camera("cam").unwrap();
+    assert_eq!((told.paused_until, told.heartbeat_seconds, told.name.as_str()), (None, 30, "Gate"));
+    // A check tells nothing of the kind.
+    watch.set("cam", |camera| camera.paused = false);
+    watch.set("cam", |camera| camera.paused_until = None);
+    watch.until_state("cam", State::Up).await;
+    let mut events = watch.board.events();
+    for _ in 0..3 {
+        assert!(matches!(events.recv().await.unwrap(), Event::Checked { .. }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_until_a_time_is_over_when_the_file_says_so_earlier() {
     let script = Script::new(|_, _| Scene::Well(Duration::from_millis(10)));
     let mut cam = camera("cam");

@@ -84,9 +84,11 @@ export function Banners() {
 const isAtMqtt = () => route.value.page === "settings" && route.value.section === "mqtt";
 
 function BrokerLost({ broker }: { broker: BrokerStatus }) {
+  // Seconds tell nobody anything, and "for 0 s" least of all.
+  const isOld = broker.since != null && now.value - Date.parse(broker.since) >= 60_000;
   return (
     <Notice mood="warning">
-      No connection to the MQTT broker{broker.since && <> <Since at={broker.since} /></>}{broker.title && `: ${lowerFirst(broker.title)}`}. Home
+      No connection to the MQTT broker{isOld && broker.since && <> <Since at={broker.since} /></>}{broker.title && `: ${lowerFirst(broker.title)}`}. Home
       Assistant and others hear nothing meanwhile.{isAdmin() && <> <a href={to.settings("mqtt")}>What to do</a></>}
     </Notice>
   );

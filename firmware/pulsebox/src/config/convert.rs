@@ -271,6 +271,8 @@ fn mqtt(fields: &Fields, problems: &mut Vec<Problem>) -> Mqtt {
         qos: fields.u64("qos").map_or(default.qos, whole),
         retain: flag("retain", default.retain),
         interval: seconds(fields, "interval_seconds").unwrap_or(default.interval),
+        pictures: flag("pictures", default.pictures),
+        commands: flag("commands", default.commands),
         home_assistant: HomeAssistant {
             enabled: home_assistant.bool("enabled").unwrap_or(default.home_assistant.enabled),
             discovery_prefix: home_assistant

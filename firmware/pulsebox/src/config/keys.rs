@@ -184,6 +184,8 @@ pub static MQTT: Section = Section { path: "mqtt", keys: &[
     key("qos", Whole(0, 2), "", Is("1"), "MQTT's quality of service."),
     key("retain", Bool, "", Is("true"), "The broker keeps the last status for those who come later."),
     key("interval_seconds", Whole(5, 86_400), "s", Is("15"), "Time between two whole statuses."),
+    key("pictures", Bool, "", Is("true"), "Send the cameras' pictures to the broker."),
+    key("commands", Bool, "", Is("true"), "Take orders from the broker (check, pause, resume, identify)."),
     key("home_assistant", Map(&HOME_ASSISTANT), "", Means("its defaults"), "Home Assistant finds the cameras by itself."),
 ] };
 

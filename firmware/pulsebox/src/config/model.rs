@@ -205,6 +205,10 @@ pub struct Mqtt {
     pub qos: u8,
     pub retain: bool,
     pub interval: Duration,
+    /// Pictures go out.
+    pub pictures: bool,
+    /// Orders are taken.
+    pub commands: bool,
     pub home_assistant: HomeAssistant,
 }
 
@@ -236,6 +240,8 @@ impl Default for Mqtt {
             qos: 1,
             retain: true,
             interval: Duration::from_secs(15),
+            pictures: true,
+            commands: true,
             home_assistant: HomeAssistant { enabled: true, discovery_prefix: "homeassistant".into() },
         }
     }

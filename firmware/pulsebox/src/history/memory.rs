@@ -140,7 +140,7 @@ impl Memory {
                 return true;
             }
             Event::CamerasChanged => self.cameras_changed(&snapshot()),
-            Event::HostChanged => {}
+            Event::SettingsChanged { .. } | Event::HostChanged => {}
         }
         !self.unheard.is_empty() && self.end_unclaimed(&snapshot())
     }

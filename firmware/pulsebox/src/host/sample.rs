@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ use crate::monitor::board::{Board, BoxStatus, ClockState};
 const EVERY: Duration = Duration::from_secs(15);
 /// A data partition that does not answer must not hold up the rest for longer.
 const DISK_DEADLINE: Duration = Duration::from_secs(5);
+/// By the uptime and the clock, the start is never twice the same to the second; by more than this it was another.
+const CLOCK_WAS_SET: SignedDuration = SignedDuration::from_secs(60);
 /// Addresses that are told.
 const ADDRESSES_MAX: usize = 16;
 
@@ -30,6 +33,7 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut disk = Disk::default();
+    let mut started = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -38,14 +42,17 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
         let folder = data.clone();
         let looked = disk.look(DISK_DEADLINE, move || disk_space(&folder));
         let Some(space) = stop.run_until_cancelled(looked).await else { return };
+        let sample = sampler.sample();
+        started = start(started, clock.now(), sample.uptime_seconds);
         let sampled = BoxStatus {
+            started_at: started,
             clock: match clock_trust(clock.now()) {
                 Trust::Provisional => ClockState::Untrusted,
                 Trust::Taken | Trust::Synchronised => ClockState::Trusted,
             },
             data_total: space.0,
             data_free: space.1,
-            ..sampler.sample()
+            ..sample
         };
         board.change_host(|host| {
             // The rest is others' to say.
@@ -55,6 +62,16 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
                 BoxStatus { network, storage_fault, config_fault, bytes_written, broker, identify_until, ..sampled };
         });
     }
+}
+
+/// When the box was started: as it was said before, unless that cannot be; none where the uptime is not known.
+fn start(said: Option<Timestamp>, now: Timestamp, uptime_seconds: u64) -> Option<Timestamp> {
+    if uptime_seconds == 0 {
+        return said;
+    }
+    let uptime = SignedDuration::from_secs(i64::try_from(uptime_seconds).ok()?);
+    let reckoned = Timestamp::from_second(now.checked_sub(uptime).ok()?.as_second()).ok()?;
+    said.filter(|said| said.duration_since(reckoned).abs() <= CLOCK_WAS_SET).or(Some(reckoned))
 }
 
 /// Looks at the disk, on one thread at most: a disk that hangs holds its thread, and there are not many.
@@ -232,6 +249,19 @@ mod tests {
         }
         let sampler = Sampler::new(folder.path().join("proc"), folder.path().join("sys"));
         (folder, sampler)
+    }
+
+    #[test]
+    fn the_start_stands_still_until_the_clock_is_set() {
+        let at = |time: &str| -> Timestamp { format!("2026-11-21T{time}Z").parse().unwrap() };
+        assert_eq!(start(None, at("06:00:00"), 0), None);
+        let first = start(None, at("06:00:10.9"), 10);
+        assert_eq!(first, Some(at("06:00:00")));
+        // A minute to and fro is the reckoning, or a clock that is led back gently.
+        assert_eq!(start(first, at("07:00:59"), 3600), first);
+        assert_eq!(start(first, at("06:59:01"), 3600), first);
+        assert_eq!(start(first, at("09:00:00"), 3600), Some(at("08:00:00")));
+        assert_eq!(start(first, at("07:00:00"), 0), first);
     }
 
     #[test]

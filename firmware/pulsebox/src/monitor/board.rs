@@ -256,6 +256,8 @@ pub struct BoxStatus {
     pub version: &'static str,
     /// Seconds since the box was started.
     pub uptime_seconds: u64,
+    /// When the box was started, to the second; it moves only where the clock was set by more than a minute.
+    pub started_at: Option<Timestamp>,
     /// IP addresses under which the box may be reached, loopback and link-local ones apart.
     #[schema(value_type = Vec<String>)]
     pub addresses: Vec<IpAddr>,
@@ -350,6 +352,12 @@ pub enum Event {
     /// The list of cameras changed: one is added or renamed and on the board as such, one is removed, or their
     /// order is another.
     CamerasChanged,
+    /// A camera's settings changed though its state did not: its name, masked URL, heartbeat or the end of its pause
+    /// is another on the board.
+    SettingsChanged {
+        /// Which camera.
+        camera: String,
+    },
     /// The box's own status changed.
     HostChanged,
 }

@@ -67,6 +67,12 @@ enum Woken {
     Ask(Ask),
 }
 
+/// Whether something of the configuration is shown otherwise.
+fn is_set_otherwise(before: &CameraStatus, now: &CameraStatus) -> bool {
+    let set = |of: &CameraStatus| (of.heartbeat_seconds, of.paused_until);
+    before.name != now.name || before.url != now.url || set(before) != set(now)
+}
+
 impl CameraTask {
     pub fn new(
         means: Means,
@@ -333,10 +339,16 @@ impl CameraTask {
             });
         }
         let on_board = board.now().cameras.get(&self.camera.id).cloned();
+        let status = Arc::new(self.status());
         let is_new = on_board.is_none();
-        if on_board.is_none_or(|status| status.name != self.camera.name) {
+        // A change of state is told by its own event, and with all the rest.
+        let is_reset = step.from.is_none() && on_board.as_ref().is_some_and(|shown| is_set_otherwise(shown, &status));
+        if on_board.is_none_or(|shown| shown.name != status.name) {
             // From here and not from the monitor: whoever hears it finds the camera, by this name.
             events.push(Event::CamerasChanged);
+        }
+        if is_reset {
+            events.push(Event::SettingsChanged { camera: self.camera.id.clone() });
         }
         if step.from.is_some() || is_new {
             events.push(Event::StateChanged {
@@ -348,7 +360,6 @@ impl CameraTask {
         }
         events.extend(step.closed.map(Event::IncidentClosed));
         events.extend(step.opened.map(Event::IncidentOpened));
-        let status = Arc::new(self.status());
         let checked = report.is_some();
         let put = |snapshot: &mut Snapshot| {
             snapshot.cameras.insert(status.id.clone(), status);

@@ -82,7 +82,7 @@ pub async fn try_it(mqtt: &Mqtt) -> Result<Tried, Failed> {
     }
 }
 
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     let mut random = [0; 4];
     // Without randomness all tries have one id: they throw each other off, and nothing else.
     let _ = SystemRandom::new().fill(&mut random);

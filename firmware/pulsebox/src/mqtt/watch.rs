@@ -8,7 +8,7 @@ use rumqttc::{Event, Incoming, QoS, SubscribeFilter, SubscribeReasonCode};
 use tokio::time::timeout;
 
 use super::Names;
-use super::connect::{Connection, Who, broken, connect, place};
+use super::connect::{Connection, Who, broken, connect, place, random_id};
 use crate::camera::{Fault, Verdict};
 use crate::config::Mqtt;
 
@@ -35,12 +35,13 @@ pub struct Heard {
 /// The broker cannot be reached, does not take the subscription, or the connection is lost.
 pub async fn watch(
     mqtt: &Mqtt,
-    client_id: &str,
     box_id: Option<&str>,
     subscribed: impl FnOnce(),
     mut heard: impl FnMut(Heard) -> ControlFlow<()>,
 ) -> Result<(), Fault> {
-    let mut connection = connect(mqtt, Who { client_id: client_id.into(), will: None, largest_in: LARGEST }).await?;
+    // Never one that somebody else listens with: each would throw the other off.
+    let client_id = format!("pulsebox-watch-{}", random_id());
+    let mut connection = connect(mqtt, Who { client_id, will: None, largest_in: LARGEST }).await?;
     let filters: Vec<_> = filters(mqtt, box_id).into_iter().map(|f| SubscribeFilter::new(f, QoS::AtMostOnce)).collect();
     let wanted = filters.len();
     connection.client.subscribe_many(filters).await.map_err(|_| unsubscribed(mqtt, "did not take the subscription"))?;

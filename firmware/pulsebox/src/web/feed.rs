@@ -231,7 +231,7 @@ fn tell(event: &Event, board: &Board) -> (&'static str, Value) {
         }
         Event::IncidentOpened(incident) => ("incident", incident_told("opened", incident)),
         Event::IncidentClosed(incident) => ("incident", incident_told("closed", incident)),
-        Event::CamerasChanged => ("cameras", json!({ "cameras": &*board.now().order })),
+        Event::CamerasChanged | Event::SettingsChanged { .. } => ("cameras", json!({ "cameras": &*board.now().order })),
         Event::HostChanged => ("host", json!(board.now().host)),
     }
 }

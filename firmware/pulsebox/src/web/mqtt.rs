@@ -83,14 +83,14 @@ fn failed(verdict: Verdict, reached: &[RungTime], mqtt: &Mqtt) -> Rung {
 
 /// Connects to a broker with these settings, signs in and leaves again; nothing is saved. Keys as of
 /// `PATCH /api/settings` without `mqtt.`; what is not given is as configured. The password that is kept goes to the
-/// configured host only. 20 s at most; 4 at once, checks of cameras among them.
+/// configured host and port only, no less encrypted. 20 s at most; 4 at once, checks of cameras among them.
 #[utoipa::path(
     post, path = "/api/mqtt/try", tag = "settings",
     request_body(content = super::openapi::BrokerSettings),
     responses(
         (status = 200, description = "What came of it, good or bad", body = BrokerTried),
         (status = 409, description = "The file is in another's hands", body = ErrorBody),
-        (status = 422, description = "A key that is not known, a bad value, or a password for another host", body = ErrorBody),
+        (status = 422, description = "A key that is not known, a bad value, or a password for another broker", body = ErrorBody),
         (status = 503, description = "4 checks are under way", body = ErrorBody),
     )
 )]
@@ -125,16 +125,34 @@ async fn as_if_saved(shared: &Shared, settings: &Map<String, Value>) -> Result<M
 }
 
 /// # Errors
-/// 422 where the kept password would go to another host: whoever names a host is not told it.
+/// 422 where the kept password would go to another host or port, or less well protected: who names them is not told it.
 fn keep_the_password_home(settings: &Map<String, Value>, wanted: &Mqtt, config: &Config) -> Result<(), ApiError> {
     // What came back as `***` is the kept one by now.
     let is_typed = settings.get("password").and_then(Value::as_str) == Some(&wanted.password);
-    let is_elsewhere = !wanted.host.eq_ignore_ascii_case(&config.mqtt.host);
-    if is_typed || wanted.password.is_empty() || !is_elsewhere {
+    let kept_for = &config.mqtt;
+    let is_at_home = wanted.host.eq_ignore_ascii_case(&kept_for.host)
+        && port(wanted, wanted) == port(kept_for, wanted)
+        && protection(wanted) >= protection(kept_for);
+    if is_typed || wanted.password.is_empty() || is_at_home {
         return Ok(());
     }
     Err(ApiError::unfit(
-        "the password that is kept goes only to the broker that it was saved for",
-        "Type the password to try another host.",
+        "the password that is kept goes only to the broker that it was saved for, at its port and no less encrypted",
+        "Type the password to try it there.",
     ))
+}
+
+/// The port of `of` for the transport of `transport`.
+fn port(of: &Mqtt, transport: &Mqtt) -> u16 {
+    match (transport.use_tls, transport.use_websocket) {
+        (false, false) => of.port,
+        (false, true) => of.ws_port,
+        (true, false) => of.tls_port,
+        (true, true) => of.tls_ws_port,
+    }
+}
+
+/// Against whom a password is safe on the way: nobody, listeners, impostors too.
+fn protection(mqtt: &Mqtt) -> u8 {
+    u8::from(mqtt.use_tls) + u8::from(mqtt.use_tls && !mqtt.tls_insecure)
 }

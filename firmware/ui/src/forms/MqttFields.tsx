@@ -34,7 +34,7 @@ export function MqttFields({ keys, values, problems }: { keys: readonly SettingK
       {part([...TRANSPORT, ...secure])}
       {part([HOME_ASSISTANT])}
       <details class="more" open={rest.some((name) => problemsOf(problems, `${AT}.${name}`).length > 0)}>
-        <summary>More: StreamPulse’s status, other ports, client ID</summary>
+        <summary>More: pictures and orders, StreamPulse’s status, other ports, client ID</summary>
         {part(rest)}
       </details>
     </>

@@ -113,8 +113,7 @@ async fn listen(args: &Args, mqtt: &Mqtt, zone: TimeZone) -> Result<(), String> 
     let subscribed = || {
         let _ = writeln!(io::stderr(), "listening to {}", mqtt.host);
     };
-    let client_id = format!("pulsebox-watch-{}", std::process::id());
-    let watching = watch(mqtt, &client_id, args.box_id.as_deref(), subscribed, heard);
+    let watching = watch(mqtt, args.box_id.as_deref(), subscribed, heard);
     let over = async {
         match args.seconds {
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds.into())).await,

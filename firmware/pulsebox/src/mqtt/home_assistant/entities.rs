@@ -85,6 +85,8 @@ pub struct Details {
     pub from: Source,
     /// Which: those that change seldom, since Home Assistant stores each change.
     pub fields: &'static [&'static str],
+    /// Which only while there is a problem: while all is well, they change with every check.
+    pub troubled: &'static [&'static str],
 }
 
 const fn diagnostic(
@@ -126,8 +128,8 @@ pub static CAMERA: &[Entity] = {
             "The verdict after thresholds; unknown before the first check and while the box has no network"),
         shown("verdict", "Verdict", Kind::Word { from: State, value: "v.verdict | default(none)", words: verdicts }, "enum", "mdi:stethoscope",
             "What the last check found, by its name in the verdict ladder"),
-        shown("message", "Message", Kind::Text { from: State, value: "(v.message | default('', true))[:255] or none" }, "", "mdi:message-text",
-            "The same in a sentence, with what to do, cut at 255 characters"),
+        shown("message", "Message", Kind::Text { from: State, value: "((v.title if v.state | default('') == 'up' else v.message) | default('', true))[:255] or none" }, "", "mdi:message-text",
+            "The same in a sentence, with its particulars while the camera is not up, cut at 255 characters"),
         shown("since", "Since", Kind::Text { from: State, value: "v.since | default(none)" }, "timestamp", "",
             "When the camera came into its state"),
         shown("picture", "Picture", Kind::Picture, "", "",
@@ -151,11 +153,12 @@ pub static CAMERA: &[Entity] = {
 
 /// Attributes of a camera's entities.
 pub static CAMERA_DETAILS: &[Details] = &[
-    Details { key: "problem", from: Source::State, fields: &["verdict", "title", "message", "advice"] },
+    Details { key: "problem", from: Source::State, fields: &["verdict", "title", "advice"], troubled: &["message"] },
     Details {
         key: "state",
         from: Source::Attributes,
         fields: &["codec", "profile", "width", "height", "heartbeat_seconds", "url"],
+        troubled: &[],
     },
 ];
 
@@ -184,8 +187,8 @@ pub static BOX: &[Entity] = {
             "Free on the data partition"),
         diagnostic("written_a_day", "SD writes a day", number(System, "(v.bytes_written_a_day / 1000000) | round(1) if v.bytes_written_a_day is number else none", "MB", 0), "data_size", "mdi:pencil",
             "What Pulsebox writes to the card in a day; unknown in the first hour"),
-        diagnostic("uptime", "Uptime", number(System, "v.uptime_seconds | default(none)", "s", 0), "duration", "",
-            "Since the box was started"),
+        diagnostic("started", "Started", Kind::Text { from: System, value: "v.started_at | default(none)" }, "timestamp", "",
+            "When the box was started"),
         diagnostic("address", "Address", Kind::Text { from: System, value: "v.address | default(none)" }, "", "mdi:ip-network",
             "Under which the box is reached"),
         diagnostic("clock_trusted", "Clock trusted", Kind::Flag { from: System, value: "v.clock_trusted | default(none)" }, "", "mdi:clock-check",
@@ -201,10 +204,10 @@ pub static BOX: &[Entity] = {
 
 /// Attributes of the box's entities.
 pub static BOX_DETAILS: &[Details] = &[
-    Details { key: "state", from: Source::System, fields: &["name", "version", "cameras"] },
-    Details { key: "storage", from: Source::System, fields: &["storage_fault"] },
-    Details { key: "configuration", from: Source::System, fields: &["config_fault"] },
-    Details { key: "address", from: Source::System, fields: &["addresses"] },
+    Details { key: "state", from: Source::System, fields: &["name", "version", "cameras"], troubled: &[] },
+    Details { key: "storage", from: Source::System, fields: &["storage_fault"], troubled: &[] },
+    Details { key: "configuration", from: Source::System, fields: &["config_fault"], troubled: &[] },
+    Details { key: "address", from: Source::System, fields: &["addresses"], troubled: &[] },
 ];
 
 // Home Assistant has a word of its own for a state that is not known.
@@ -224,10 +227,10 @@ fn overalls() -> Vec<&'static str> {
 pub(super) struct Wiring<'a> {
     /// The topic of a source.
     pub topic: &'a dyn Fn(Source) -> String,
-    /// Where commands go.
-    pub command: String,
-    /// Where pictures come from; empty for a device without.
-    pub frame: String,
+    /// Where commands go; none where none are taken.
+    pub command: Option<String>,
+    /// Where pictures come from; none where none are sent.
+    pub frame: Option<String>,
     /// The start of its unique ids, with the `_`.
     pub unique: String,
     /// The start of its entity ids, with the `_`.
@@ -240,6 +243,15 @@ impl Entity {
         let mut component = Map::new();
         let mut put = |key: &str, value: Value| component.insert(key.into(), value);
         put("platform", json!(self.kind.platform()));
+        let is_there = match self.kind {
+            Kind::Picture => wiring.frame.is_some(),
+            Kind::Button { .. } | Kind::Switch { .. } => wiring.command.is_some(),
+            _ => true,
+        };
+        // This is how Home Assistant is told that an entity is no more; one that is left out it would keep.
+        if !is_there {
+            return Value::Object(component);
+        }
         put("unique_id", json!(format!("{}{}", wiring.unique, self.key)));
         put("default_entity_id", json!(format!("{}.{}{}", self.kind.platform(), wiring.entity, self.key)));
         put("name", json!(self.name));
@@ -254,7 +266,7 @@ impl Entity {
         }
         if let Some(details) = details.iter().find(|details| details.key == self.key) {
             put("json_attributes_topic", json!((wiring.topic)(details.from)));
-            put("json_attributes_template", json!(attributes(details.fields)));
+            put("json_attributes_template", json!(attributes(details)));
         }
         self.kind.fill(&mut component, wiring);
         Value::Object(component)
@@ -316,7 +328,9 @@ fn template(value: &str) -> String {
     format!("{{% set v = value_json | default({{}}) %}}{{{{ {value} }}}}")
 }
 
-fn attributes(fields: &[&str]) -> String {
-    let fields: Vec<String> = fields.iter().map(|field| format!("'{field}': v.{field} | default(none)")).collect();
+fn attributes(details: &Details) -> String {
+    let plain = details.fields.iter().map(|field| format!("'{field}': v.{field} | default(none)"));
+    let troubled = details.troubled.iter().map(|field| format!("'{field}': v.{field} if v.problem else none"));
+    let fields: Vec<String> = plain.chain(troubled).collect();
     template(&format!("{{{}}} | to_json", fields.join(", ")))
 }

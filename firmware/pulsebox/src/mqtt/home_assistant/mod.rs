@@ -13,10 +13,12 @@ pub use self::entities::{BOX, BOX_DETAILS, CAMERA, CAMERA_DETAILS, Details, Enti
 
 use self::entities::Wiring;
 use super::Names;
+use crate::config::Mqtt;
 use crate::monitor::board::{BoxStatus, CameraStatus};
 
-/// The box as a device. `page`: the page's address (`http://…`), where one is known.
-pub fn box_device(names: &Names, host: &BoxStatus, page: Option<&str>) -> Value {
+/// The box as a device; without buttons where `mqtt` lets no orders in. `page`: the page's address (`http://…`), where
+/// one is known.
+pub fn box_device(names: &Names, mqtt: &Mqtt, host: &BoxStatus, page: Option<&str>) -> Value {
     let id = box_identifier(names);
     let name = if host.name.trim().is_empty() { "Pulsebox" } else { host.name.as_str() };
     let mut device = json!({
@@ -32,16 +34,16 @@ pub fn box_device(names: &Names, host: &BoxStatus, page: Option<&str>) -> Value 
     }
     let wiring = Wiring {
         topic: &|_| names.system(),
-        command: names.command(),
-        frame: String::new(),
+        command: mqtt.commands.then(|| names.command()),
+        frame: None,
         unique: format!("{id}_"),
         entity: "pulsebox_".into(),
     };
     message(names, host, page, device, components(BOX, BOX_DETAILS, &wiring))
 }
 
-/// A camera as a device, by way of the box.
-pub fn camera_device(names: &Names, camera: &CameraStatus, host: &BoxStatus, page: Option<&str>) -> Value {
+/// A camera as a device, by way of the box; without a picture, or without buttons and switch, where `mqtt` says so.
+pub fn camera_device(names: &Names, mqtt: &Mqtt, camera: &CameraStatus, host: &BoxStatus, page: Option<&str>) -> Value {
     let by_way_of = box_identifier(names);
     let id = format!("{by_way_of}_{}", camera.id);
     let mut device = json!({
@@ -60,8 +62,8 @@ pub fn camera_device(names: &Names, camera: &CameraStatus, host: &BoxStatus, pag
     };
     let wiring = Wiring {
         topic: &topic,
-        command: names.camera(&camera.id, "cmd"),
-        frame: names.camera(&camera.id, "frame"),
+        command: mqtt.commands.then(|| names.camera(&camera.id, "cmd")),
+        frame: mqtt.pictures.then(|| names.camera(&camera.id, "frame")),
         unique: format!("{id}_"),
         entity: format!("{}_", camera.id.replace('-', "_")),
     };

@@ -42,8 +42,8 @@ fn the_root_has_only_keys_that_home_assistant_takes_there() {
     let known =
         ["device", "origin", "availability_topic", "payload_available", "payload_not_available", "qos", "components"];
     for device in [
-        box_device(&names(), &host(), Some("http://192.0.2.7")),
-        camera_device(&names(), &camera("gate", "Gate"), &host(), None),
+        box_device(&names(), &Mqtt::default(), &host(), Some("http://192.0.2.7")),
+        camera_device(&names(), &Mqtt::default(), &camera("gate", "Gate"), &host(), None),
     ] {
         let keys: BTreeSet<&str> = device.as_object().expect("object").keys().map(String::as_str).collect();
         assert_eq!(keys, BTreeSet::from(known));
@@ -62,9 +62,9 @@ fn no_two_entities_of_a_box_and_its_cameras_have_one_id() {
     }
     // Ids that are made to be mistaken for one another, and for the box's keys.
     let cameras = ["a", "a_b", "b", "cameras", "network", "check", "last_good"];
-    let mut ids = unique_ids(&box_device(&names(), &host(), None));
+    let mut ids = unique_ids(&box_device(&names(), &Mqtt::default(), &host(), None));
     for id in cameras {
-        ids.extend(unique_ids(&camera_device(&names(), &camera(id, id), &host(), None)));
+        ids.extend(unique_ids(&camera_device(&names(), &Mqtt::default(), &camera(id, id), &host(), None)));
     }
     assert_eq!(ids.len(), BOX.len() + CAMERA.len() * cameras.len());
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
@@ -73,8 +73,15 @@ fn no_two_entities_of_a_box_and_its_cameras_have_one_id() {
 #[test]
 fn a_rename_changes_the_name_and_nothing_else() {
     let odd = r#"{{ 1/0 }} "Gate" 🚪 {% raw %} \"#;
-    let before = camera_device(&names(), &camera("front-door", "Front door"), &host(), Some("http://pulsebox.local/"));
-    let mut after = camera_device(&names(), &camera("front-door", odd), &host(), Some("http://pulsebox.local/"));
+    let before = camera_device(
+        &names(),
+        &Mqtt::default(),
+        &camera("front-door", "Front door"),
+        &host(),
+        Some("http://pulsebox.local/"),
+    );
+    let mut after =
+        camera_device(&names(), &Mqtt::default(), &camera("front-door", odd), &host(), Some("http://pulsebox.local/"));
     assert_eq!(after["device"]["name"], odd);
     assert_eq!(before["device"]["configuration_url"], "http://pulsebox.local/#/camera/front-door");
     after["device"]["name"] = json!("Front door");
@@ -83,8 +90,11 @@ fn a_rename_changes_the_name_and_nothing_else() {
 
 #[test]
 fn a_camera_belongs_to_its_box_and_its_entities_say_where_to_listen() {
-    let device = camera_device(&names(), &camera("front-door", "Front door"), &host(), None);
-    assert_eq!(device["device"]["via_device"], box_device(&names(), &host(), None)["device"]["identifiers"][0]);
+    let device = camera_device(&names(), &Mqtt::default(), &camera("front-door", "Front door"), &host(), None);
+    assert_eq!(
+        device["device"]["via_device"],
+        box_device(&names(), &Mqtt::default(), &host(), None)["device"]["identifiers"][0]
+    );
     let components = &device["components"];
     assert_eq!(components["connected"]["state_topic"], "pulsebox/0123abcd/cam/front-door/state");
     assert_eq!(components["connected"]["unique_id"], "pulsebox_0123abcd_front-door_connected");
@@ -94,6 +104,27 @@ fn a_camera_belongs_to_its_box_and_its_entities_say_where_to_listen() {
     assert_eq!(components["pause"]["command_topic"], "pulsebox/0123abcd/cam/front-door/cmd");
     assert_eq!(components["verdict"]["options"][0], "ok");
     assert!(!components["state"]["options"].as_array().expect("options").contains(&json!("unknown")));
+}
+
+#[test]
+fn what_is_switched_off_is_said_to_be_no_more_and_all_else_stays() {
+    let of = |mqtt: &Mqtt| {
+        let [host, camera] = [
+            box_device(&names(), mqtt, &host(), None),
+            camera_device(&names(), mqtt, &camera("gate", "Gate"), &host(), None),
+        ];
+        let gone = |device: &Value| -> Vec<String> {
+            let components = device["components"].as_object().expect("components");
+            let is_gone = |component: &Value| component.as_object().expect("component").len() == 1;
+            components.iter().filter(|(_, c)| is_gone(c)).map(|(key, _)| key.clone()).collect()
+        };
+        [gone(&host), gone(&camera)]
+    };
+    assert_eq!(of(&Mqtt::default()), [Vec::<String>::new(), Vec::new()]);
+    assert_eq!(of(&Mqtt { pictures: false, ..Mqtt::default() }), [vec![], vec!["picture".to_owned()]]);
+    let without = of(&Mqtt { commands: false, ..Mqtt::default() });
+    assert_eq!(without[0], ["check_all", "identify"]);
+    assert_eq!(without[1], ["check", "pause"]);
 }
 
 #[test]

@@ -66,6 +66,10 @@ impl Publisher<'_> {
                 self.note_devices();
                 self.note_system();
             }
+            Event::SettingsChanged { camera } => {
+                self.outbox.add(Due::State(camera.clone()));
+                self.outbox.add(Due::Attributes(camera));
+            }
             Event::HostChanged => {
                 let host = self.means.board.now().host.clone();
                 let face = self.face_of(&host);

@@ -214,8 +214,10 @@ impl<'a> Publisher<'a> {
     fn greet(&mut self) -> Result<(), Fault> {
         let online = self.message(self.names.availability(), b"online".to_vec(), true);
         self.send(online)?;
-        let filters = [self.names.command(), self.names.camera("+", "cmd"), self.names.birth(), self.sweep()];
-        let filters = filters.map(|path| SubscribeFilter::new(path, qos(self.mqtt.qos.min(1))));
+        let orders = [self.names.command(), self.names.camera("+", "cmd")].into_iter().filter(|_| self.mqtt.commands);
+        let filters = orders
+            .chain([self.names.birth(), self.sweep()])
+            .map(|path| SubscribeFilter::new(path, qos(self.mqtt.qos.min(1))));
         let asked = self.client.try_subscribe_many_tracked(filters).map_err(|_| silent(self.mqtt))?;
         self.flight.push(async move {
             match timeout(ACKNOWLEDGE, asked.wait_completion_async()).await {

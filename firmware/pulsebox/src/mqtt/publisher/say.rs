@@ -33,13 +33,13 @@ impl Publisher<'_> {
         match due {
             Due::BoxDiscovery => {
                 let host = self.means.board.now().host.clone();
-                let device = home_assistant::box_device(&self.names, &host, self.face.1.as_deref());
+                let device = home_assistant::box_device(&self.names, self.mqtt, &host, self.face.1.as_deref());
                 Some(self.message(self.names.box_discovery(), self.device(&device), true))
             }
             Due::CameraDiscovery(id) => {
                 let (names, host) = (self.names.clone(), self.means.board.now().host.clone());
                 let camera = self.means.board.camera(id)?;
-                let device = home_assistant::camera_device(&names, &camera, &host, self.face.1.as_deref());
+                let device = home_assistant::camera_device(&names, self.mqtt, &camera, &host, self.face.1.as_deref());
                 Some(self.message(names.camera_discovery(id), self.device(&device), true))
             }
             Due::State(id) => {
@@ -89,6 +89,9 @@ impl Publisher<'_> {
     }
 
     fn picture(&mut self, id: &str) -> Option<Message> {
+        if !self.mqtt.pictures {
+            return None;
+        }
         let picture = self.means.board.camera(id)?.thumbnail.clone()?;
         self.pictures.insert(id.to_owned(), (picture.etag, Instant::now()));
         Some(Message {

@@ -99,8 +99,8 @@ async fn the_step_that_failed_is_the_first_that_was_not_reached() {
 #[tokio::test]
 async fn what_is_not_given_is_as_configured_and_nothing_is_saved() {
     let server = configured().await;
-    for masked in [json!({ "port": 1884 }), json!({ "port": 1884, "password": "***" })] {
-        assert_eq!(try_it(&server, masked).await.json()["message"], "broker.lan 1884 8883 box kept");
+    for masked in [json!({ "username": "cam" }), json!({ "username": "cam", "password": "***" })] {
+        assert_eq!(try_it(&server, masked).await.json()["message"], "broker.lan 1883 8883 cam kept");
     }
     let default = try_it(&server, json!({ "username": null, "password": null })).await.json();
     assert_eq!(default["message"], "broker.lan 1883 8883  ", "null is the default");
@@ -109,9 +109,14 @@ async fn what_is_not_given_is_as_configured_and_nothing_is_saved() {
 }
 
 #[tokio::test]
-async fn the_kept_password_goes_to_no_other_host() {
+async fn the_kept_password_goes_to_no_other_broker_and_no_less_encrypted() {
     let server = configured().await;
-    for elsewhere in [json!({ "host": "evil.lan" }), json!({ "host": "evil.lan", "password": "***" })] {
+    for elsewhere in [
+        json!({ "host": "evil.lan" }),
+        json!({ "host": "evil.lan", "password": "***" }),
+        json!({ "port": 1884 }),
+        json!({ "use_tls": true, "tls_port": 1884 }),
+    ] {
         let refused = try_it(&server, elsewhere).await;
         assert_eq!(refused.status, 422);
         assert!(refused.json()["error"]["do"].as_str().unwrap().contains("Type the password"));
@@ -120,6 +125,14 @@ async fn the_kept_password_goes_to_no_other_host() {
     assert_eq!(typed["message"], "other.lan 1883 8883 box kept", "who types it may send it anywhere");
     let same = try_it(&server, json!({ "host": "BROKER.lan" })).await.json();
     assert_eq!(same["message"], "BROKER.lan 1883 8883 box kept");
+    // Another port of the same broker is no other where it is not the one in use; more protection is no less.
+    for at_home in [json!({ "tls_port": 1884 }), json!({ "use_tls": true }), json!({ "use_websocket": true })] {
+        assert_eq!(try_it(&server, at_home.clone()).await.status, 200, "{at_home}");
+    }
+    write(&server, "PATCH /api/settings", &json!({ "mqtt.use_tls": true })).await;
+    for weaker in [json!({ "use_tls": false }), json!({ "tls_insecure": true })] {
+        assert_eq!(try_it(&server, weaker.clone()).await.status, 422, "{weaker}");
+    }
 }
 
 #[tokio::test]
