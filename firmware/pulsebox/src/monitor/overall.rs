@@ -18,9 +18,9 @@ pub enum Overall {
     CameraDegraded,
     /// MQTT is enabled, and the broker is not there.
     BrokerLost,
-    /// No camera is configured, or none has been proved yet.
+    /// No camera is watched, or not every one has been looked at yet.
     NothingYet,
-    /// None of these, and at least one camera is up.
+    /// Every camera that is not paused is up, and there is one.
     AllUp,
 }
 
@@ -57,8 +57,8 @@ impl Overall {
             Self::CameraDown => "at least one camera is down",
             Self::CameraDegraded => "at least one camera is degraded",
             Self::BrokerLost => "MQTT is enabled, and the broker is not there: seen on the page and the LED",
-            Self::NothingYet => "no camera is configured, or none has been proved yet",
-            Self::AllUp => "none of these, and at least one camera is up",
+            Self::NothingYet => "no camera is watched, or not every one has been looked at yet",
+            Self::AllUp => "every camera that is not paused is up, and there is one",
         }
     }
 
@@ -75,7 +75,7 @@ impl Overall {
             Self::CameraDegraded
         } else if snapshot.host.broker.state == BrokerState::Lost {
             Self::BrokerLost
-        } else if !any(State::Up) {
+        } else if any(State::Unknown) || !any(State::Up) {
             Self::NothingYet
         } else {
             Self::AllUp
@@ -136,9 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn paused_and_unproved_cameras_alone_are_nothing_yet_and_beside_one_that_is_up_do_not_count() {
-        assert_eq!(Overall::of(&snapshot(&[State::Paused, State::Unknown])), Overall::NothingYet);
-        assert_eq!(Overall::of(&snapshot(&[State::Paused, State::Up, State::Unknown])), Overall::AllUp);
+    fn all_are_up_only_once_each_was_looked_at_and_paused_ones_do_not_count() {
+        assert_eq!(Overall::of(&snapshot(&[])), Overall::NothingYet);
+        assert_eq!(Overall::of(&snapshot(&[State::Paused])), Overall::NothingYet);
+        assert_eq!(Overall::of(&snapshot(&[State::Paused, State::Up, State::Unknown])), Overall::NothingYet);
+        assert_eq!(Overall::of(&snapshot(&[State::Paused, State::Up])), Overall::AllUp);
     }
 
     #[test]

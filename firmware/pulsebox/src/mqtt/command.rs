@@ -15,7 +15,7 @@ use crate::monitor::Ask;
 use crate::monitor::board::State;
 
 /// The largest payload, bytes.
-const PAYLOAD_MAX: usize = 4096;
+pub(super) const PAYLOAD_MAX: usize = 4096;
 /// The longest `id`, characters.
 const ID_MAX: usize = 64;
 /// How long a pause may be told to last, seconds: a minute to a year.
@@ -29,16 +29,30 @@ const QUOTED: usize = 40;
 /// Takes 10 s at most. Never fails: what cannot be understood or done is answered with `ok: false` and why, with the
 /// `command` and the `id` that it came with, where they can be read.
 pub async fn obey(means: &Means, camera: Option<&str>, payload: &[u8], is_retained: bool) -> Value {
+    if payload.len() > PAYLOAD_MAX {
+        return too_large(payload.len());
+    }
     let Read { command, id, order } = Read::of(payload);
     let done = match order {
         Err(why) => Err(why),
-        Ok(_) if is_retained => Err("this message is retained, and so would be carried out at every connection; clear \
+        Ok(_) if is_retained => {
+            Err("this message is retained, and so would be carried out at every connection; clear \
                                      it (an empty retained message to this topic) and send it without `retain`"
-            .into()),
+                .into())
+        }
         Ok(order) => timeout(DEADLINE, carry_out(means, camera, &order)).await.unwrap_or_else(|_| {
             Err(format!("not done within {} s; look at the box's load and disk, then try again", DEADLINE.as_secs()))
         }),
     };
+    answer(command.as_deref(), &id, done)
+}
+
+/// The answer to an order of more than [`PAYLOAD_MAX`] bytes.
+pub(super) fn too_large(bytes: usize) -> Value {
+    answer(None, &Value::Null, Err(format!("the message has {bytes} bytes; send {PAYLOAD_MAX} at most")))
+}
+
+fn answer(command: Option<&str>, id: &Value, done: Result<(), String>) -> Value {
     match done {
         Ok(()) => json!({ "command": command, "id": id, "ok": true }),
         Err(why) => json!({ "command": command, "id": id, "ok": false, "error": why }),
@@ -118,9 +132,6 @@ enum Payload {
 }
 
 fn parsed(payload: &[u8]) -> Result<Payload, String> {
-    if payload.len() > PAYLOAD_MAX {
-        return Err(format!("the message has {} bytes; send {PAYLOAD_MAX} at most", payload.len()));
-    }
     let text = std::str::from_utf8(payload)
         .map_err(|_| "the message is not text in UTF-8; send a word like `check`, or JSON".to_owned())?
         .trim();

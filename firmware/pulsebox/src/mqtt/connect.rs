@@ -13,6 +13,8 @@ use rumqttc::{
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Error as WebSocketError;
+use tokio_tungstenite::tungstenite::error::CapacityError;
 
 use super::tls;
 use super::websocket::WebSocket;
@@ -28,6 +30,11 @@ const ANSWER: Duration = Duration::from_secs(8);
 const KEEP_ALIVE: u16 = 30;
 /// The broker takes what is sent in this time, seconds, or the connection is broken off.
 const FLUSH: u64 = 20;
+/// The largest packet that is taken while publishing, bytes. All that concerns us is far smaller; but whoever leaves
+/// something large on a topic that we read must not keep us off the broker.
+pub(super) const LARGEST_IN: usize = 4 * 1024 * 1024;
+/// Packets that are read at once: each may be of the largest.
+const READ_AT_ONCE: usize = 4;
 /// The largest packet that is sent, bytes: a picture is far below.
 const LARGEST_OUT: usize = 4 * 1024 * 1024;
 /// Requests that wait for the library to take them; whoever publishes keeps fewer in flight than this.
@@ -187,6 +194,7 @@ fn machine(mqtt: &Mqtt, who: Who, wire: Box<dyn Wire>) -> Result<(AsyncClient, E
     options.set_clean_session(true);
     options.set_keep_alive(KEEP_ALIVE);
     options.set_max_packet_size(who.largest_in, LARGEST_OUT);
+    options.set_read_batch_size(READ_AT_ONCE);
     if let Some(will) = who.will {
         options.set_last_will(will);
     }
@@ -268,6 +276,14 @@ fn not_taken(error: &ConnectionError, mqtt: &Mqtt) -> Fault {
 /// Why a connection that stood is over; `client_id` is ours.
 pub(super) fn broken(error: &ConnectionError, mqtt: &Mqtt) -> Fault {
     let place = place(mqtt);
+    if let Some(bytes) = too_large(error) {
+        let detail = format!(
+            "{place} sent a message of {bytes} bytes, more than the {LARGEST_IN} that are taken: find what is kept on \
+             `pulsebox/#` and `{}/status`, and clear it",
+            mqtt.home_assistant.discovery_prefix
+        );
+        return Fault::new(Verdict::Protocol, detail);
+    }
     match error {
         ConnectionError::FlushTimeout | ConnectionError::NetworkTimeout => silent(mqtt),
         ConnectionError::MqttState(StateError::AwaitPingResp) => silent(mqtt),
@@ -277,6 +293,22 @@ pub(super) fn broken(error: &ConnectionError, mqtt: &Mqtt) -> Fault {
             Some(e) => Fault::new(Verdict::Protocol, format!("the connection to {place} broke ({e})")),
             None => Fault::new(Verdict::Protocol, format!("{place} broke MQTT's rules: {error}")),
         },
+    }
+}
+
+/// The size of a message that was larger than is taken, bytes.
+fn too_large(error: &ConnectionError) -> Option<usize> {
+    match error {
+        ConnectionError::MqttState(StateError::Deserialization(Packing::PayloadSizeLimitExceeded(bytes))) => {
+            Some(*bytes)
+        }
+        error => {
+            let inner: &(dyn StdError + Send + Sync + 'static) = io_of(error)?.get_ref()?;
+            match inner.downcast_ref() {
+                Some(WebSocketError::Capacity(CapacityError::MessageTooLong { size, .. })) => Some(*size),
+                _ => None,
+            }
+        }
     }
 }
 

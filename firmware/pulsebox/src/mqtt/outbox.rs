@@ -4,7 +4,7 @@
 //! each topic, and what goes out is always the newest.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 /// One topic that is due; a camera's by its id. The order is that of sending after a connection is made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,16 +21,25 @@ pub(super) enum Due {
     Status,
     /// `cam/<id>/attributes`.
     Attributes(String),
+    /// Nothing more of a camera that is gone, but its state.
+    Forget(String),
+    /// Nor its state, which tells the next connection what is to be forgotten: once the rest surely is.
+    ForgetState(String),
     /// `cam/<id>/frame`.
     Frame(String),
 }
+
+/// Where pictures begin in the order.
+static FRAMES: Due = Due::Frame(String::new());
 
 /// The set of what is due.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     due: BTreeSet<Due>,
-    /// What was taken last.
+    /// What was taken last in this round.
     last: Option<Due>,
+    /// The picture that was taken last.
+    last_frame: Option<Due>,
 }
 
 impl Outbox {
@@ -39,13 +48,27 @@ impl Outbox {
         self.due.insert(due);
     }
 
+    /// They are due.
+    pub fn extend(&mut self, due: impl IntoIterator<Item = Due>) {
+        self.due.extend(due);
+    }
+
     /// Takes the next one after the last one taken, round and round: whatever is due often holds up nothing else
-    /// for longer than one round.
-    pub fn next(&mut self) -> Option<Due> {
-        let after = |last: &Due| self.due.range((Bound::Excluded(last), Bound::Unbounded)).next().cloned();
-        let next = self.last.as_ref().and_then(after).or_else(|| self.due.first().cloned())?;
+    /// for longer than one round. One picture ends each round, where it may go.
+    pub fn next(&mut self, may_send_frame: bool) -> Option<Due> {
+        let others = |from| self.due.range((from, Excluded(&FRAMES))).next();
+        let frames = |from| self.due.range((from, Unbounded)).next();
+        let rest = others(after(&self.last));
+        let frame = || {
+            frames(self.last_frame.as_ref().map_or(Included(&FRAMES), Excluded)).or_else(|| frames(Included(&FRAMES)))
+        };
+        let next = rest.or_else(|| frame().filter(|_| may_send_frame)).or_else(|| others(Unbounded))?.clone();
         self.due.remove(&next);
-        self.last = Some(next.clone());
+        if matches!(next, Due::Frame(_)) {
+            (self.last, self.last_frame) = (None, Some(next.clone()));
+        } else {
+            self.last = Some(next.clone());
+        }
         Some(next)
     }
 
@@ -53,6 +76,10 @@ impl Outbox {
     pub fn len(&self) -> usize {
         self.due.len()
     }
+}
+
+fn after(last: &Option<Due>) -> Bound<&Due> {
+    last.as_ref().map_or(Unbounded, Excluded)
 }
 
 #[cfg(test)]
@@ -65,7 +92,7 @@ mod tests {
         for due in [Due::Frame("a".into()), Due::State("a".into()), Due::State("a".into()), Due::BoxDiscovery] {
             outbox.add(due);
         }
-        let order: Vec<Due> = std::iter::from_fn(|| outbox.next()).collect();
+        let order: Vec<Due> = std::iter::from_fn(|| outbox.next(true)).collect();
         assert_eq!(order, [Due::BoxDiscovery, Due::State("a".into()), Due::Frame("a".into())]);
     }
 
@@ -77,9 +104,29 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..4 {
             outbox.add(Due::State("a".into()));
-            seen.extend(outbox.next());
+            seen.extend(outbox.next(true));
         }
         assert!(seen.contains(&Due::State("z".into())) && seen.contains(&Due::Frame("z".into())), "{seen:?}");
+    }
+
+    #[test]
+    fn pictures_take_turns_however_much_else_is_due_and_wait_where_none_may_go() {
+        let mut outbox = Outbox::default();
+        let mut seen = Vec::new();
+        for n in 0..12 {
+            for id in ["a", "b", "c"] {
+                outbox.add(Due::Frame(id.into()));
+            }
+            outbox.add(Due::State("a".into()));
+            outbox.add(Due::System);
+            seen.extend(outbox.next(n % 2 == 0));
+        }
+        let frames: Vec<&Due> = seen.iter().filter(|due| matches!(due, Due::Frame(_))).collect();
+        let turns = ["a", "b", "c"].map(|id| Due::Frame(id.into()));
+        assert!(frames.len() >= 3 && frames.iter().zip(turns.iter().cycle()).all(|(is, turn)| *is == turn), "{seen:?}");
+        let mut only = Outbox::default();
+        only.add(Due::Frame("a".into()));
+        assert_eq!((only.next(false), only.len()), (None, 1));
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub fn state(camera: &CameraStatus) -> Value {
     let row = last.map(|report| report.verdict.row());
     value(&CameraState {
         state: camera.state,
-        since: camera.since,
+        since: second(camera.since),
         verdict: last.map(|report| report.verdict),
         title: row.map(|row| row.title),
         message: last.map(|report| report.message.as_str()),
@@ -117,9 +117,9 @@ pub fn state(camera: &CameraStatus) -> Value {
         connected: is_connected(camera),
         problem: is_problem(camera.state),
         paused: camera.state == State::Paused,
-        paused_until: camera.paused_until,
-        checked_at: last.map(|report| report.at),
-        last_good_frame: last_good(camera),
+        paused_until: camera.paused_until.map(second),
+        checked_at: last.map(|report| second(report.at)),
+        last_good_frame: last_good(camera).map(second),
         failures: camera.failures,
         first_frame_ms: last.and_then(|report| report.first_frame_ms).map(tenth),
         fps: last.and_then(|report| report.stream.fps).map(told),
@@ -143,7 +143,7 @@ pub fn attributes(camera: &CameraStatus) -> Value {
         heartbeat_seconds: camera.heartbeat_seconds,
         url: &camera.url,
         rungs: last.map(rungs).unwrap_or_default(),
-        incident: camera.incident.as_ref().map(|open| OpenIncident { from: open.from, verdict: open.verdict }),
+        incident: camera.incident.as_ref().map(|open| OpenIncident { from: second(open.from), verdict: open.verdict }),
     })
 }
 
@@ -229,6 +229,12 @@ fn counts(snapshot: &Snapshot) -> Counts {
         } += 1;
     }
     counts
+}
+
+/// To the second, all of one form: the same time before and after a restart, which keeps milliseconds only, is the
+/// same text.
+fn second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn told(figure: f32) -> f64 {
@@ -325,6 +331,13 @@ mod tests {
         snapshot.order = cameras.iter().map(|camera| camera.id.clone()).collect();
         snapshot.cameras = cameras.into_iter().map(|camera| (camera.id.clone(), camera)).collect();
         snapshot
+    }
+
+    #[test]
+    fn times_are_whole_seconds() {
+        let since = "2026-11-21T06:00:10.987654321Z".parse().unwrap();
+        let told = state(&CameraStatus { since, ..camera(State::Up, Verdict::Ok) });
+        assert_eq!(told["since"], "2026-11-21T06:00:10Z");
     }
 
     #[test]

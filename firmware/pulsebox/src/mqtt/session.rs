@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connect::{Who, connect, place, qos};
+use super::connect::{LARGEST_IN, Who, connect, place, qos};
 use super::publisher::{self, End};
 use super::{Means, Names};
 use crate::camera::{Fault, Verdict};
@@ -25,8 +25,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const LONGEST_REFUSED: Duration = Duration::from_secs(60);
 /// A connection that stood this long was a good one: after it the waits begin anew.
 const STOOD: Duration = Duration::from_secs(60);
-/// The largest packet that is taken, bytes: an order is 4 KiB at most, a state of ours a few hundred bytes.
-const LARGEST_IN: usize = 64 * 1024;
 
 /// Publishes while `mqtt.enabled`, until `stop`; then says `offline`. Follows the configuration.
 pub async fn run(means: Means, stop: CancellationToken) {
@@ -108,16 +106,17 @@ fn client_id(means: &Means, mqtt: &Mqtt) -> String {
 }
 
 /// MQTT 3.1.1 gives no reason when it closes a connection. Once may be a broker that stops; again and again, soon
-/// after it took us in, is another client with our id.
+/// after it took us in, is one of three things that only the broker's log tells apart.
 fn taken_over(fault: Fault, times: u32, means: &Means, mqtt: &Mqtt) -> Fault {
-    let id = client_id(means, mqtt);
+    let why = format!(
+        "another client with the client id `{}` (then set another mqtt.client_id), a topic that this user may not \
+         write, or a message too large for the broker: its log says which",
+        client_id(means, mqtt)
+    );
     let detail = if times < 2 {
-        format!(
-            "{}: it was stopped, or another client uses the client id `{id}` (then set another mqtt.client_id)",
-            fault.detail
-        )
+        format!("{}: it was stopped, or there is {why}", fault.detail)
     } else {
-        format!("{} {times} times: another client uses the client id `{id}`; set another mqtt.client_id", fault.detail)
+        format!("{} {times} times: there is {why}", fault.detail)
     };
     Fault::new(fault.verdict, detail)
 }

@@ -15,13 +15,14 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::connect;
 use crate::camera::dial::Line;
 use crate::camera::{Fault, Verdict};
 
 /// Where brokers answer: mosquitto takes any path, EMQX, HiveMQ and VerneMQ this one.
 const PATH: &str = "/mqtt";
-/// The largest message that is taken, bytes.
-const LARGEST_IN: usize = 256 * 1024;
+/// The largest message that is taken, bytes: brokers put a packet of MQTT, with its header, into one.
+const LARGEST_IN: usize = connect::LARGEST_IN + 1024;
 /// Bytes sent in one message; a picture goes in several.
 const PIECE: usize = 64 * 1024;
 const BUFFER: usize = 16 * 1024;

@@ -137,15 +137,11 @@ pub(super) fn keep_the_password_home(typed: Option<&Value>, wanted: &Mqtt, kept_
     if is_typed || wanted.password.is_empty() || wanted.host.is_empty() || is_at_home {
         return Ok(());
     }
-    let what = "The password that is kept goes only to the broker that it was saved for, at its port and no less encrypted.";
+    let what =
+        "The password that is kept goes only to the broker that it was saved for, at its port and no less encrypted.";
     let advice = "Type the password again.";
-    let at = Problem {
-        line: 1,
-        column: 1,
-        key: Some("mqtt.password".into()),
-        what: what.into(),
-        advice: advice.into(),
-    };
+    let at =
+        Problem { line: 1, column: 1, key: Some("mqtt.password".into()), what: what.into(), advice: advice.into() };
     Err(ApiError { problems: vec![at], ..ApiError::unfit(what, advice) })
 }
 

@@ -171,9 +171,11 @@ fn settings(args: &Args) -> Result<(Mqtt, TimeZone), String> {
     if let Some(host) = &args.host {
         if config::parse(&format!("mqtt: {{ host: {} }}", serde_json::Value::from(host.as_str()))).is_err() {
             // What stands there may hold a password.
-            return Err("--host: give a name or address, without scheme, user, password and port: --port, --username, \
+            return Err(
+                "--host: give a name or address, without scheme, user, password and port: --port, --username, \
                         --password-file and --websocket are for these"
-                .into());
+                    .into(),
+            );
         }
         if *host != mqtt.host {
             // What was meant for one broker is not told to another.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Publisher;
+use super::say::gist;
 use crate::monitor::board::Event;
-use crate::monitor::overall::Overall;
 use crate::mqtt::outbox::Due;
 
 /// A picture may be sent this much before a heartbeat has passed: checks are never on time to the millisecond.
@@ -29,16 +29,18 @@ impl Publisher<'_> {
     /// All devices, and all that there is of cameras that came or went.
     fn note_devices(&mut self) {
         let there: BTreeSet<String> = self.means.board.now().cameras.keys().cloned().collect();
-        let moved: Vec<String> = self.known.symmetric_difference(&there).cloned().collect();
-        for id in moved {
-            self.outbox.add(Due::State(id.clone()));
-            self.outbox.add(Due::Attributes(id.clone()));
-            self.outbox.add(Due::CameraDiscovery(id));
+        for gone in self.known.difference(&there) {
+            self.outbox.add(Due::Forget(gone.clone()));
+        }
+        for new in there.difference(&self.known) {
+            self.outbox.add(Due::State(new.clone()));
+            self.outbox.add(Due::Attributes(new.clone()));
+            self.outbox.add(Due::CameraDiscovery(new.clone()));
         }
         self.pictures.retain(|id, _| there.contains(id));
-        self.outbox.add(Due::BoxDiscovery);
-        for id in &there {
-            self.outbox.add(Due::CameraDiscovery(id.clone()));
+        if self.mqtt.home_assistant.enabled {
+            self.outbox.add(Due::BoxDiscovery);
+            self.outbox.extend(there.iter().cloned().map(Due::CameraDiscovery));
         }
         self.known = there;
     }
@@ -55,14 +57,14 @@ impl Publisher<'_> {
             Event::StateChanged { camera, .. } => {
                 self.outbox.add(Due::State(camera.clone()));
                 self.outbox.add(Due::Attributes(camera));
-                self.note_overall();
+                self.note_system();
             }
             Event::IncidentOpened(incident) | Event::IncidentClosed(incident) => {
                 self.outbox.add(Due::Attributes(incident.camera.clone()));
             }
             Event::CamerasChanged => {
                 self.note_devices();
-                self.note_overall();
+                self.note_system();
             }
             Event::SettingsChanged { camera } => {
                 self.outbox.add(Due::State(camera.clone()));
@@ -75,14 +77,13 @@ impl Publisher<'_> {
                     self.face = face;
                     self.note_devices();
                 }
-                self.note_overall();
+                self.note_system();
             }
         }
     }
 
-    fn note_overall(&mut self) {
-        let overall = Overall::of(&self.means.board.now());
-        if self.overall != Some(overall) {
+    fn note_system(&mut self) {
+        if gist(&self.system()) != self.gist {
             self.outbox.add(Due::System);
         }
     }

@@ -4,11 +4,19 @@ use bytes::Bytes;
 use rumqttc::Publish;
 
 use crate::mqtt::Names;
+use crate::mqtt::command::PAYLOAD_MAX;
 
 /// What the broker sent us.
 pub(super) enum Heard {
     /// To a `cmd` topic.
     Order(Order),
+    /// The same, and larger than any order may be.
+    TooLarge {
+        /// None: to the box.
+        camera: Option<String>,
+        /// How large.
+        bytes: usize,
+    },
     /// Home Assistant has started.
     Birth,
     /// The broker keeps a state of this camera.
@@ -19,7 +27,7 @@ pub(super) enum Heard {
 pub(super) struct Order {
     /// None: by the box.
     pub camera: Option<String>,
-    /// As it came.
+    /// As it came, 4 KiB at most.
     pub payload: Bytes,
     /// The broker kept it from before.
     pub is_retained: bool,
@@ -29,7 +37,7 @@ pub(super) struct Order {
 pub(super) fn hear(message: Publish, names: &Names) -> Option<Heard> {
     let (topic, is_retained) = (std::str::from_utf8(&message.topic).ok()?, message.retain);
     if topic == names.command() {
-        return Some(Heard::Order(Order { camera: None, payload: message.payload, is_retained }));
+        return Some(order(None, &message));
     }
     if topic == names.birth() {
         // A retained one tells nothing new: all has just been sent.
@@ -37,10 +45,19 @@ pub(super) fn hear(message: Publish, names: &Names) -> Option<Heard> {
     }
     let (id, leaf) = topic.strip_prefix(&names.root())?.strip_prefix("/cam/")?.split_once('/')?;
     match leaf {
-        "cmd" => Some(Heard::Order(Order { camera: Some(id.into()), payload: message.payload, is_retained })),
+        "cmd" => Some(order(Some(id.into()), &message)),
         "state" if is_retained && !message.payload.is_empty() && is_id(id) => Some(Heard::Kept(id.into())),
         _ => None,
     }
+}
+
+fn order(camera: Option<String>, message: &Publish) -> Heard {
+    let bytes = message.payload.len();
+    if bytes > PAYLOAD_MAX {
+        return Heard::TooLarge { camera, bytes };
+    }
+    // A copy: the library's slice would keep all that was read with it, megabytes perhaps, while the order waits.
+    Heard::Order(Order { camera, payload: Bytes::copy_from_slice(&message.payload), is_retained: message.retain })
 }
 
 fn is_id(id: &str) -> bool {
@@ -69,6 +86,8 @@ mod tests {
         };
         assert_eq!(order("pulsebox/0123abcd/cmd"), None);
         assert_eq!(order("pulsebox/0123abcd/cam/gate/cmd").as_deref(), Some("gate"));
+        let large = heard("pulsebox/0123abcd/cam/gate/cmd", &"x".repeat(70_000), true);
+        assert!(matches!(large, Some(Heard::TooLarge { camera: Some(id), bytes: 70_000 }) if id == "gate"));
         assert!(matches!(heard("homeassistant/status", "online", false), Some(Heard::Birth)));
         assert!(matches!(heard("pulsebox/0123abcd/cam/gate/state", "{}", true), Some(Heard::Kept(id)) if id == "gate"));
         for (topic, payload, retain) in [

@@ -1,27 +1,28 @@
 //! One connection's life: what is due goes out, what comes in is heard, and both end together.
 //!
 //! The library's event loop runs beside the publishing in one task, so neither waits for the other. At most
-//! [`WINDOW`] messages wait for the broker's acknowledgement; while they do, what becomes due is only noted.
+//! [`WINDOW`] messages wait for the broker's acknowledgement; while they do, what becomes due is only noted. What it
+//! does not acknowledge (QoS 0) is followed by a question that it answers: see [`flight`].
 
 mod due;
+mod flight;
 mod heard;
 mod say;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use rumqttc::{
-    AsyncClient, ClientError, Event as Told, EventLoop, Incoming, PublishOptions, SubscribeFilter, SubscribeNoticeError,
+    AsyncClient, ClientError, Event as Told, EventLoop, Incoming, PublishNotice, PublishOptions, QoS, SubscribeFilter,
+    SubscribeNoticeError,
 };
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::flight::{ACKNOWLEDGE, Done, Flight, is_acknowledged};
 use self::heard::{Heard, Order, hear};
 use super::connect::{Connection, broken, is_closed, qos, silent};
 use super::outbox::{Due, Outbox};
@@ -30,14 +31,11 @@ use super::{Means, Names, command};
 use crate::camera::Fault;
 use crate::config::Mqtt;
 use crate::monitor::board::Event;
-use crate::monitor::overall::Overall;
 
 /// Messages that may wait for the broker's acknowledgement at once.
 const WINDOW: usize = 16;
-/// A broker that acknowledges nothing for this long is lost.
-const ACKNOWLEDGE: Duration = Duration::from_secs(30);
-/// The broker is asked whether it is there this often, and answers within this time. With QoS 0 nothing else would
-/// tell; the library's own question is only asked when nothing is sent.
+/// The broker is asked whether it is there this often. With QoS 0 nothing else would tell; the library's own question
+/// is only asked when nothing is sent.
 const STILL_THERE: Duration = Duration::from_secs(15);
 /// Orders and answers that wait.
 const ORDERS: usize = 32;
@@ -81,10 +79,11 @@ pub(super) async fn publish(
     let (to_heard, heard) = mpsc::channel(HEARD);
     let (to_orders, orders) = mpsc::channel(ORDERS);
     let (to_answers, answers) = mpsc::channel(ORDERS);
+    let (came, last_came) = watch::channel(Instant::now());
     let names = Names::new(&means.box_id, mqtt);
-    let mut publisher = Publisher::new(means, mqtt, client.clone(), to_orders);
+    let mut publisher = Publisher::new(means, mqtt, client.clone(), to_orders, last_came);
     let end = {
-        let driving = drive(&mut events, &names, to_heard);
+        let driving = drive(&mut events, &names, &came, to_heard);
         let obeying = obey(means, orders, to_answers);
         let publishing = publisher.run(heard, answers, changed, stop);
         tokio::select! {
@@ -102,9 +101,18 @@ pub(super) async fn publish(
 }
 
 /// Runs the library until the connection breaks; gives why.
-async fn drive(events: &mut EventLoop, names: &Names, to_heard: mpsc::Sender<Heard>) -> rumqttc::ConnectionError {
+async fn drive(
+    events: &mut EventLoop,
+    names: &Names,
+    came: &watch::Sender<Instant>,
+    to_heard: mpsc::Sender<Heard>,
+) -> rumqttc::ConnectionError {
     loop {
-        match events.poll().await {
+        let event = events.poll().await;
+        if matches!(event, Ok(Told::Incoming(_))) {
+            came.send_replace(Instant::now());
+        }
+        match event {
             Ok(Told::Incoming(Incoming::Publish(message))) => {
                 if let Some(heard) = hear(message, names) {
                     // Only where the publisher is gone, and then this ends too.
@@ -129,10 +137,9 @@ async fn obey(means: &Means, mut orders: mpsc::Receiver<Order>, to_answers: mpsc
 struct Message {
     topic: String,
     payload: Vec<u8>,
-    how: PublishOptions,
+    qos: QoS,
+    retain: bool,
 }
-
-type Acknowledged = BoxFuture<'static, Result<(), ()>>;
 
 struct Publisher<'a> {
     means: &'a Means,
@@ -142,18 +149,28 @@ struct Publisher<'a> {
     to_orders: mpsc::Sender<Order>,
     outbox: Outbox,
     answers: VecDeque<Message>,
-    in_flight: FuturesUnordered<Acknowledged>,
+    flight: Flight,
+    /// When something last came from the broker.
+    last_came: watch::Receiver<Instant>,
+    since: Instant,
     /// Ids of which the broker may keep something.
     known: BTreeSet<String>,
     /// The picture last sent of each camera, and when.
     pictures: HashMap<String, (u64, Instant)>,
-    overall: Option<Overall>,
+    /// What of `system` was told last and is told anew when it differs.
+    gist: Vec<Value>,
     /// What the devices in Home Assistant say of the box.
     face: (String, Option<String>),
 }
 
 impl<'a> Publisher<'a> {
-    fn new(means: &'a Means, mqtt: &'a Mqtt, client: AsyncClient, to_orders: mpsc::Sender<Order>) -> Self {
+    fn new(
+        means: &'a Means,
+        mqtt: &'a Mqtt,
+        client: AsyncClient,
+        to_orders: mpsc::Sender<Order>,
+        last_came: watch::Receiver<Instant>,
+    ) -> Self {
         Self {
             names: Names::new(&means.box_id, mqtt),
             means,
@@ -162,10 +179,12 @@ impl<'a> Publisher<'a> {
             to_orders,
             outbox: Outbox::default(),
             answers: VecDeque::new(),
-            in_flight: FuturesUnordered::new(),
+            flight: Flight::new(),
+            last_came,
+            since: Instant::now(),
             known: BTreeSet::new(),
             pictures: HashMap::new(),
-            overall: None,
+            gist: Vec::new(),
             face: Default::default(),
         }
     }
@@ -200,17 +219,19 @@ impl<'a> Publisher<'a> {
             .chain([self.names.birth(), self.sweep()])
             .map(|path| SubscribeFilter::new(path, qos(self.mqtt.qos.min(1))));
         let asked = self.client.try_subscribe_many_tracked(filters).map_err(|_| silent(self.mqtt))?;
-        self.in_flight.push(Box::pin(async move {
+        self.flight.push(async move {
             match timeout(ACKNOWLEDGE, asked.wait_completion_async()).await {
-                Ok(Ok(())) => Ok(()),
+                Ok(Ok(())) => Some(Done::Message),
                 Ok(Err(SubscribeNoticeError::V4SubAckFailure(_))) => {
                     log::warn!("the broker does not let this user read the topics of orders and of Home Assistant");
-                    Ok(())
+                    Some(Done::Message)
                 }
-                Ok(Err(_)) | Err(_) => Err(()),
+                Ok(Err(_)) | Err(_) => None,
             }
-        }));
+        });
         self.note_all();
+        // Also where Home Assistant is off: it may have been on when we were last here.
+        self.outbox.add(Due::BoxDiscovery);
         Ok(())
     }
 
@@ -232,6 +253,8 @@ impl<'a> Publisher<'a> {
         tokio::pin!(changed);
         loop {
             self.fill_window()?;
+            let lost_at = self.flight.lost_at(*self.last_came.borrow());
+            let lost = async { sleep_until(lost_at.unwrap_or_else(Instant::now)).await };
             let born = async { sleep_until(birth.unwrap_or_else(Instant::now)).await };
             tokio::select! {
                 () = stop.cancelled() => {
@@ -246,7 +269,17 @@ impl<'a> Publisher<'a> {
                     self.part(CHANGE_WORDS, is_forgotten).await;
                     return Ok(End::Changed);
                 }
-                Some(acknowledged) = self.in_flight.next() => acknowledged.map_err(|()| silent(self.mqtt))?,
+                Some(answer) = self.flight.next() => {
+                    if let Done::Forgotten(id) = answer.ok_or_else(|| silent(self.mqtt))? {
+                        self.outbox.add(Due::ForgetState(id));
+                    }
+                }
+                () = lost, if lost_at.is_some() => {
+                    // Something may have come meanwhile.
+                    if self.flight.lost_at(*self.last_came.borrow()).is_some_and(|at| at <= Instant::now()) {
+                        return Err(silent(self.mqtt));
+                    }
+                }
                 Some(heard) = heard.recv() => match heard {
                     Heard::Birth => {
                         birth.get_or_insert_with(|| Instant::now() + AFTER_BIRTH.mul_f64(fraction()));
@@ -268,65 +301,100 @@ impl<'a> Publisher<'a> {
                     self.outbox.add(Due::System);
                     self.outbox.add(Due::Status);
                 }
-                _ = still_there.tick() => self.ask_still_there()?,
+                _ = still_there.tick() => if !self.flight.is_asking() { self.ask()? },
             }
         }
     }
 
     /// Sends what is due while the broker acknowledges.
     fn fill_window(&mut self) -> Result<(), Fault> {
-        while self.in_flight.len() < WINDOW {
-            let message = match self.answers.pop_front() {
-                Some(answer) => Some(answer),
-                None => match self.outbox.next() {
-                    Some(due) => self.make(&due),
-                    None => return Ok(()),
-                },
-            };
-            if let Some(message) = message {
-                self.send(message)?;
+        while self.flight.len() < WINDOW {
+            if self.flight.must_ask() {
+                self.ask()?;
+            }
+            if self.mqtt.qos == 0 && self.flight.is_asking() {
+                return Ok(());
+            }
+            if let Some(answer) = self.answers.pop_front() {
+                self.send(answer)?;
+                continue;
+            }
+            match self.outbox.next(!self.flight.is_asking()) {
+                Some(Due::Forget(id)) => self.forget(&id)?,
+                Some(due) => {
+                    if let Some(message) = self.make(&due) {
+                        self.send(message)?;
+                    }
+                }
+                None => return Ok(()),
             }
         }
         Ok(())
     }
 
     fn send(&mut self, message: Message) -> Result<(), Fault> {
-        if message.payload.len() > LARGEST {
-            log::debug!("{}: {} bytes are not sent", message.topic, message.payload.len());
-            return Ok(());
+        if let Some(sent) = self.hand_over(message)? {
+            self.flight.push(async { is_acknowledged(sent).await.then_some(Done::Message) });
         }
-        match self.client.try_publish_tracked(message.topic, message.payload, message.how) {
+        Ok(())
+    }
+
+    /// Gives a message to the library; none where it is one that cannot be sent.
+    fn hand_over(&mut self, message: Message) -> Result<Option<PublishNotice>, Fault> {
+        let bytes = message.payload.len();
+        if bytes > LARGEST {
+            log::debug!("{}: {bytes} bytes are not sent", message.topic);
+            return Ok(None);
+        }
+        let how = PublishOptions::new(message.qos).retain(message.retain);
+        match self.client.try_publish_tracked(message.topic, message.payload, how) {
             Ok(sent) => {
-                self.in_flight.push(Box::pin(async move {
-                    match timeout(ACKNOWLEDGE, sent.wait_completion_async()).await {
-                        Ok(Ok(())) => Ok(()),
-                        Ok(Err(_)) | Err(_) => Err(()),
-                    }
-                }));
-                Ok(())
+                if message.qos == QoS::AtMostOnce {
+                    self.flight.went_unanswered(bytes);
+                }
+                Ok(Some(sent))
             }
             Err(ClientError::InvalidRequest(_)) => {
                 log::debug!("a topic that MQTT does not allow is left out");
-                Ok(())
+                Ok(None)
             }
             Err(_) => Err(silent(self.mqtt)),
         }
     }
 
-    /// A question that any broker answers at once, whatever the QoS: it ends the sweep the first time, and nothing
-    /// later.
-    fn ask_still_there(&mut self) -> Result<(), Fault> {
-        let asked = self.client.try_unsubscribe_tracked(self.sweep()).map_err(|_| silent(self.mqtt))?;
-        self.in_flight.push(Box::pin(async move {
-            match timeout(STILL_THERE, asked.wait_completion_async()).await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) | Err(_) => Err(()),
+    /// Clears what the broker keeps of a camera that is gone, but for its state: that tells the next connection,
+    /// should this one break now, and goes when the rest is surely gone.
+    fn forget(&mut self, id: &str) -> Result<(), Fault> {
+        if !self.is_gone(id) {
+            return Ok(());
+        }
+        let mut sent = Vec::new();
+        for topic in [self.names.camera_discovery(id), self.names.camera(id, "attributes")] {
+            sent.extend(self.hand_over(self.message(topic, Vec::new(), true))?);
+        }
+        let id = id.to_owned();
+        self.flight.push(async move {
+            for sent in sent {
+                if !is_acknowledged(sent).await {
+                    return None;
+                }
             }
-        }));
+            Some(Done::Forgotten(id))
+        });
         Ok(())
     }
 
-    /// The last words: `offline`, and where discovery moves, nothing left of it.
+    /// A question that any broker answers at once, whatever the QoS. After some seconds it ends the sweep; before,
+    /// and later, it asks for nothing.
+    fn ask(&mut self) -> Result<(), Fault> {
+        let filter = if self.since.elapsed() < STILL_THERE { self.names.availability() } else { self.sweep() };
+        let asked = self.client.try_unsubscribe_tracked(filter).map_err(|_| silent(self.mqtt))?;
+        let answered = async move { timeout(ACKNOWLEDGE, asked.wait_completion_async()).await };
+        self.flight.push_question(async { matches!(answered.await, Ok(Ok(()))) });
+        Ok(())
+    }
+
+    /// The last words: `offline`, and where discovery or StreamPulse's status moves, nothing left of them.
     async fn part(&mut self, limit: Duration, is_forgotten: bool) {
         let mut words = vec![self.message(self.names.availability(), b"offline".to_vec(), true)];
         if is_forgotten {
@@ -334,16 +402,19 @@ impl<'a> Publisher<'a> {
             let cameras = self.known.iter().map(|id| self.names.camera_discovery(id));
             words.extend(cameras.map(|topic| self.message(topic, Vec::new(), true)));
         }
+        if self.is_status_moved() {
+            words.push(self.message(self.names.status().to_owned(), Vec::new(), true));
+        }
         let said = async {
             for message in words {
-                while self.in_flight.len() >= WINDOW {
-                    let _ = self.in_flight.next().await;
+                while self.flight.len() >= WINDOW {
+                    let _ = self.flight.next().await;
                 }
                 if self.send(message).is_err() {
                     return;
                 }
             }
-            while self.in_flight.next().await.is_some() {}
+            while self.flight.next().await.is_some() {}
         };
         let _ = timeout(limit, said).await;
     }
@@ -355,6 +426,12 @@ impl<'a> Publisher<'a> {
         was.enabled && !(is_announced && was.discovery_prefix == now.mqtt.home_assistant.discovery_prefix)
     }
 
+    /// Whether a status that the broker keeps would grow old there.
+    fn is_status_moved(&self) -> bool {
+        let now = self.means.config.current();
+        self.mqtt.retain && !(now.mqtt.retain && now.mqtt.topic == self.mqtt.topic)
+    }
+
     fn hear(&mut self, heard: Heard) {
         match heard {
             Heard::Order(order) => {
@@ -364,11 +441,10 @@ impl<'a> Publisher<'a> {
                     self.answer(order.camera.as_deref(), &answer);
                 }
             }
+            Heard::TooLarge { camera, bytes } => self.answer(camera.as_deref(), &command::too_large(bytes)),
             Heard::Kept(id) => {
                 if !self.known.contains(&id) && self.outbox.len() < NOTED {
-                    self.outbox.add(Due::State(id.clone()));
-                    self.outbox.add(Due::Attributes(id.clone()));
-                    self.outbox.add(Due::CameraDiscovery(id));
+                    self.outbox.add(Due::Forget(id));
                 }
             }
             Heard::Birth => {}

@@ -3,21 +3,29 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumqttc::PublishOptions;
+use rumqttc::QoS;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Message, Publisher};
 use crate::config::{Web, WebTls};
-use crate::monitor::board::{BoxStatus, CameraStatus};
-use crate::monitor::overall::Overall;
+use crate::monitor::board::BoxStatus;
 use crate::mqtt::connect::qos;
 use crate::mqtt::outbox::Due;
 use crate::mqtt::{home_assistant, payload};
 
+/// What of `system` is told as soon as it differs; its figures wait for the interval.
+const AT_ONCE: [&str; 7] =
+    ["overall", "cameras", "addresses", "clock_trusted", "network", "storage_fault", "config_fault"];
+
+/// What of `system` is told at once.
+pub(super) fn gist(system: &Value) -> Vec<Value> {
+    AT_ONCE.iter().map(|key| system[*key].clone()).collect()
+}
+
 impl Publisher<'_> {
     pub(super) fn message(&self, topic: String, payload: Vec<u8>, retain: bool) -> Message {
-        Message { topic, payload, how: PublishOptions::new(qos(self.mqtt.qos)).retain(retain) }
+        Message { topic, payload, qos: qos(self.mqtt.qos), retain }
     }
 
     /// What there is to say now; none: nothing.
@@ -26,27 +34,32 @@ impl Publisher<'_> {
             Due::BoxDiscovery => {
                 let host = self.means.board.now().host.clone();
                 let device = home_assistant::box_device(&self.names, self.mqtt, &host, self.face.1.as_deref());
-                let is_on = self.mqtt.home_assistant.enabled;
-                is_on.then(|| self.message(self.names.box_discovery(), device.to_string().into_bytes(), true))
+                Some(self.message(self.names.box_discovery(), self.device(&device), true))
             }
             Due::CameraDiscovery(id) => {
                 let (names, host) = (self.names.clone(), self.means.board.now().host.clone());
-                let (page, is_on) = (self.face.1.clone(), self.mqtt.home_assistant.enabled);
-                self.of_camera(id, names.camera_discovery(id), |camera| {
-                    is_on.then(|| home_assistant::camera_device(&names, self.mqtt, camera, &host, page.as_deref()))
-                })
+                let camera = self.means.board.camera(id)?;
+                let device = home_assistant::camera_device(&names, self.mqtt, &camera, &host, self.face.1.as_deref());
+                Some(self.message(names.camera_discovery(id), self.device(&device), true))
             }
-            Due::State(id) => self.of_camera(id, self.names.camera(id, "state"), |camera| Some(payload::state(camera))),
+            Due::State(id) => {
+                let state = payload::state(&*self.means.board.camera(id)?).to_string();
+                Some(self.message(self.names.camera(id, "state"), state.into_bytes(), true))
+            }
             Due::Attributes(id) => {
-                self.of_camera(id, self.names.camera(id, "attributes"), |camera| Some(payload::attributes(camera)))
+                let attributes = payload::attributes(&*self.means.board.camera(id)?).to_string();
+                Some(self.message(self.names.camera(id, "attributes"), attributes.into_bytes(), true))
+            }
+            // Two messages in one: see `forget`.
+            Due::Forget(_) => None,
+            Due::ForgetState(id) => {
+                let topic = self.names.camera(id, "state");
+                self.is_gone(id).then(|| self.message(topic, Vec::new(), true))
             }
             Due::System => {
-                let running = Duration::from_millis(self.means.clock.monotonic_ms().try_into().unwrap_or(0));
-                // A copy: whoever writes to the board must not wait while JSON is made.
-                let snapshot = self.means.board.now().clone();
-                self.overall = Some(Overall::of(&snapshot));
-                let system = payload::system(&snapshot, running).to_string();
-                Some(self.message(self.names.system(), system.into_bytes(), true))
+                let system = self.system();
+                self.gist = gist(&system);
+                Some(self.message(self.names.system(), system.to_string().into_bytes(), true))
             }
             Due::Status => {
                 let snapshot = self.means.board.now().clone();
@@ -57,14 +70,22 @@ impl Publisher<'_> {
         }
     }
 
-    /// What is said of a camera; of one that is neither on the board nor in the configuration: nothing, for ever.
-    fn of_camera(&self, id: &str, topic: String, say: impl FnOnce(&CameraStatus) -> Option<Value>) -> Option<Message> {
-        let payload = match self.means.board.camera(id) {
-            Some(camera) => say(&camera)?.to_string().into_bytes(),
-            None if self.means.config.current().cameras.iter().any(|camera| camera.id == id) => return None,
-            None => Vec::new(),
-        };
-        Some(self.message(topic, payload, true))
+    /// What Home Assistant is told of a device; nothing, which takes away what it was told before, where it is off.
+    fn device(&self, device: &Value) -> Vec<u8> {
+        if self.mqtt.home_assistant.enabled { device.to_string().into_bytes() } else { Vec::new() }
+    }
+
+    /// Whether this is none of our cameras, or no longer. One that is configured and not yet on the board is ours.
+    pub(super) fn is_gone(&self, id: &str) -> bool {
+        let is_configured = || self.means.config.current().cameras.iter().any(|camera| camera.id == id);
+        self.means.board.camera(id).is_none() && !is_configured()
+    }
+
+    pub(super) fn system(&self) -> Value {
+        let running = Duration::from_millis(self.means.clock.monotonic_ms().try_into().unwrap_or(0));
+        // A copy: whoever writes to the board must not wait while JSON is made.
+        let snapshot = self.means.board.now().clone();
+        payload::system(&snapshot, running)
     }
 
     fn picture(&mut self, id: &str) -> Option<Message> {
@@ -73,8 +94,12 @@ impl Publisher<'_> {
         }
         let picture = self.means.board.camera(id)?.thumbnail.clone()?;
         self.pictures.insert(id.to_owned(), (picture.etag, Instant::now()));
-        let how = PublishOptions::at_most_once();
-        Some(Message { topic: self.names.camera(id, "frame"), payload: picture.jpeg.to_vec(), how })
+        Some(Message {
+            topic: self.names.camera(id, "frame"),
+            payload: picture.jpeg.to_vec(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+        })
     }
 
     /// The box's name, version and page.

@@ -117,7 +117,10 @@ async fn save(server: &Server, settings: &Value) -> Answer {
 fn is_kept_home(refused: &Answer) -> bool {
     let error = &refused.json()["error"];
     assert!(error["what"].as_str().unwrap().starts_with("The password that is kept"), "{error}");
-    assert_eq!((&error["do"], &error["problems"][0]["key"]), (&json!("Type the password again."), &json!("mqtt.password")));
+    assert_eq!(
+        (&error["do"], &error["problems"][0]["key"]),
+        (&json!("Type the password again."), &json!("mqtt.password"))
+    );
     refused.status == 422
 }
 
@@ -154,7 +157,11 @@ async fn the_kept_password_goes_to_no_other_broker_and_no_less_encrypted() {
     assert_eq!(save(&server, &json!({ "host": null })).await.status, 200);
     assert!(is_kept_home(&save(&server, &json!({ "host": "evil.lan" })).await));
     assert_eq!(save(&server, &json!({ "host": "other.lan", "password": "typed" })).await.status, 200);
-    assert_eq!(save(&server, &json!({ "host": "third.lan", "password": null })).await.status, 200, "none goes anywhere");
+    assert_eq!(
+        save(&server, &json!({ "host": "third.lan", "password": null })).await.status,
+        200,
+        "none goes anywhere"
+    );
 }
 
 #[tokio::test]
