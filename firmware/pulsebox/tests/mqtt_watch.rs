@@ -37,10 +37,16 @@ impl Watch {
         Self::start(&[&["--host", broker.address(), "--port", &port], words].concat())
     }
 
+    /// The next line on stderr.
+    async fn said(&mut self) -> String {
+        let mut line = String::new();
+        timeout(PATIENCE, self.said.read_line(&mut line)).await.expect("it says nothing").unwrap();
+        line
+    }
+
     /// Waits until the broker has taken the subscription.
     async fn listening(&mut self) {
-        let mut line = String::new();
-        timeout(PATIENCE, self.said.read_line(&mut line)).await.expect("it does not listen").unwrap();
+        let line = self.said().await;
         assert!(line.starts_with("listening to "), "{line}");
     }
 
@@ -153,13 +159,19 @@ async fn a_broker_that_is_not_to_be_had_is_named_with_its_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_goes_away_ends_it_with_words() {
+async fn a_broker_that_goes_away_is_told_and_waited_for() {
     let mut broker = Broker::start().await;
-    let mut watch = Watch::on(&broker, &[]);
-    watch.listening().await;
+    let mut watch = Watch::on(&broker, &["--count", "1"]);
+    let place = format!("listening to {}:{}\n", broker.address(), broker.ports[0]);
+    assert_eq!(watch.said().await, place);
     broker.stop().await;
-    let (status, _, said) = watch.end().await;
-    assert!(status.code() == Some(1) && said.starts_with("pulsebox: "), "{status} {said}");
+    let lost = watch.said().await;
+    assert!(lost.starts_with("pulsebox: ") && lost.ends_with("; trying again every 3 s\n"), "{lost}");
+    broker.run().await;
+    assert_eq!(watch.said().await, place, "and each failure in between is not told");
+    broker.listen(&["none"]).await.publish("streampulse/status", b"{}", false).await;
+    assert_eq!(watch.line().await, "status                    StreamPulse: 0 cameras, 0 fail");
+    assert!(watch.end().await.0.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,9 +187,13 @@ async fn wrong_usage_is_told_with_what_to_do() {
         (&["--host", "127.0.0.1", "--password-file", empty], "the first line is empty"),
         (&["--host", "127.0.0.1", "--box", "Box"], "8 hex digits"),
         (&["--host", "127.0.0.1", "--count", "0"], "--count"),
+        (&["--host", "mqtt://me:geheim@127.0.0.1"], "without scheme"),
+        (&["--host", "me:geheim@127.0.0.1"], "a name or address"),
+        (&["--host", "127.0.0.1:1883"], "--port"),
     ] {
         let (status, _, said) = Watch::start(words).end().await;
         assert!(status.code() == Some(2) && said.contains(expected), "{words:?}: {status} {said}");
+        assert!(!said.contains("geheim"), "{said}");
     }
 }
 

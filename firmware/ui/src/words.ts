@@ -135,3 +135,9 @@ export function percent(share: number): string {
   const cut = Math.floor(share * 10 ** digits) / 10 ** digits;
   return `${cut.toFixed(digits)} %`;
 }
+
+/** With a capital and a full stop. */
+export function sentence(text: string): string {
+  if (text === "") return "";
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+}

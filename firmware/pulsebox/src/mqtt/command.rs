@@ -26,35 +26,33 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const QUOTED: usize = 40;
 
 /// Does what a message to a `cmd` topic asks; the answer for `cmd/result`. `camera` none: the box's topic.
-/// Takes 10 s at most. Never fails: what cannot be understood or done is answered with `ok: false` and why.
+/// Takes 10 s at most. Never fails: what cannot be understood or done is answered with `ok: false` and why, with the
+/// `command` and the `id` that it came with, where they can be read.
 pub async fn obey(means: &Means, camera: Option<&str>, payload: &[u8], is_retained: bool) -> Value {
     if payload.len() > PAYLOAD_MAX {
         return too_large(payload.len());
     }
-    let order = match Order::read(payload) {
-        Ok(order) => order,
-        Err(why) => return answer(None, None, Err(why)),
-    };
-    let done = if is_retained {
-        Err("this message is retained, and so would be carried out at every connection; clear it (an empty \
-             retained message to this topic) and send it without `retain`"
-            .into())
-    } else {
-        let carried_out = carry_out(means, camera, &order);
-        timeout(DEADLINE, carried_out).await.unwrap_or_else(|_| {
+    let Read { command, id, order } = Read::of(payload);
+    let done = match order {
+        Err(why) => Err(why),
+        Ok(_) if is_retained => {
+            Err("this message is retained, and so would be carried out at every connection; clear \
+                                     it (an empty retained message to this topic) and send it without `retain`"
+                .into())
+        }
+        Ok(order) => timeout(DEADLINE, carry_out(means, camera, &order)).await.unwrap_or_else(|_| {
             Err(format!("not done within {} s; look at the box's load and disk, then try again", DEADLINE.as_secs()))
-        })
+        }),
     };
-    answer(Some(order.wish), order.id.as_deref(), done)
+    answer(command.as_deref(), &id, done)
 }
 
 /// The answer to an order of more than [`PAYLOAD_MAX`] bytes.
 pub(super) fn too_large(bytes: usize) -> Value {
-    answer(None, None, Err(format!("the message has {bytes} bytes; send {PAYLOAD_MAX} at most")))
+    answer(None, &Value::Null, Err(format!("the message has {bytes} bytes; send {PAYLOAD_MAX} at most")))
 }
 
-fn answer(wish: Option<Wish>, id: Option<&str>, done: Result<(), String>) -> Value {
-    let command = wish.map(Wish::name);
+fn answer(command: Option<&str>, id: &Value, done: Result<(), String>) -> Value {
     match done {
         Ok(()) => json!({ "command": command, "id": id, "ok": true }),
         Err(why) => json!({ "command": command, "id": id, "ok": false, "error": why }),
@@ -90,31 +88,77 @@ impl Wish {
     }
 }
 
+/// A payload, as far as it is understood.
+#[derive(Debug, PartialEq)]
+struct Read {
+    /// Its command by its name; one that there is not, short and printable.
+    command: Option<String>,
+    /// As it came: text, or a number; null where it has none.
+    id: Value,
+    order: Result<Order, String>,
+}
+
 /// A payload that is understood.
 #[derive(Debug, PartialEq)]
 struct Order {
     wish: Wish,
-    id: Option<String>,
     /// How long a pause lasts; none: until it is ended.
     seconds: Option<i64>,
 }
 
-impl Order {
-    fn read(payload: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(payload)
-            .map_err(|_| "the message is not text in UTF-8; send a word like `check`, or JSON".to_owned())?
-            .trim();
-        if text.is_empty() {
-            return Err("the message is empty; send a word like `check`, or JSON".into());
+impl Read {
+    fn of(payload: &[u8]) -> Self {
+        match parsed(payload) {
+            Ok(Payload::Word(word)) => {
+                let order = wish(&word).map(|wish| Order { wish, seconds: None });
+                Self { command: Some(spelt(&word)), id: Value::Null, order }
+            }
+            Ok(Payload::Object(object)) => {
+                let id = id(&object);
+                Self {
+                    command: object.get("command").and_then(Value::as_str).map(spelt),
+                    id: id.clone().unwrap_or_default(),
+                    order: id.and_then(|_| Order::of(&object)),
+                }
+            }
+            Err(why) => Self { command: None, id: Value::Null, order: Err(why) },
         }
-        if !text.starts_with('{') {
-            return Ok(Self { wish: wish(text)?, id: None, seconds: None });
-        }
-        let object: Map<String, Value> = serde_json::from_str(text)
-            .map_err(|error| format!("the message is not JSON ({error}); send {{\"command\":\"check\"}}"))?;
-        Self::of(&object)
     }
+}
 
+enum Payload {
+    Word(String),
+    Object(Map<String, Value>),
+}
+
+fn parsed(payload: &[u8]) -> Result<Payload, String> {
+    let text = std::str::from_utf8(payload)
+        .map_err(|_| "the message is not text in UTF-8; send a word like `check`, or JSON".to_owned())?
+        .trim();
+    if text.is_empty() {
+        return Err("the message is empty; send a word like `check`, or JSON".into());
+    }
+    if !text.starts_with('{') {
+        return Ok(Payload::Word(text.to_owned()));
+    }
+    let object = serde_json::from_str(text)
+        .map_err(|error| format!("the message is not JSON ({error}); send {{\"command\":\"check\"}}"))?;
+    Ok(Payload::Object(object))
+}
+
+fn id(object: &Map<String, Value>) -> Result<Value, String> {
+    match object.get("id") {
+        None => Ok(Value::Null),
+        Some(id @ (Value::Null | Value::Number(_))) => Ok(id.clone()),
+        Some(Value::String(id)) if id.chars().count() <= ID_MAX => Ok(id.as_str().into()),
+        Some(_) => {
+            let what = "`id` is neither a number nor text";
+            Err(format!("{what} of at most {ID_MAX} characters; shorten it or leave it out"))
+        }
+    }
+}
+
+impl Order {
     fn of(object: &Map<String, Value>) -> Result<Self, String> {
         if let Some(unknown) = object.keys().find(|key| !["command", "seconds", "id"].contains(&key.as_str())) {
             return Err(format!("`{}` is not known; there are `command`, `seconds` and `id`", quoted(unknown)));
@@ -124,13 +168,6 @@ impl Order {
             Some(_) => return Err("`command` is not text; write a word like \"check\"".into()),
             None => return Err("`command` is missing; send {\"command\":\"check\"}".into()),
         };
-        let id = match object.get("id") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(id)) if id.chars().count() <= ID_MAX => Some(id.clone()),
-            Some(_) => {
-                return Err(format!("`id` is not text of at most {ID_MAX} characters; shorten it or leave it out"));
-            }
-        };
         let seconds = match object.get("seconds") {
             None | Some(Value::Null) => None,
             Some(_) if wish != Wish::Pause => return Err("`seconds` is for `pause`; leave it out".into()),
@@ -139,8 +176,13 @@ impl Order {
                 format!("`seconds` is not a whole number from {least} to {most}; leave it out to pause without an end")
             })?),
         };
-        Ok(Self { wish, id, seconds })
+        Ok(Self { wish, seconds })
     }
+}
+
+/// `ON` is told as `pause`.
+fn spelt(word: &str) -> String {
+    Wish::named(word).map_or_else(|| quoted(word), |wish| wish.name().to_owned())
 }
 
 fn wish(word: &str) -> Result<Wish, String> {
@@ -170,9 +212,16 @@ async fn carry_out(means: &Means, camera: Option<&str>, order: &Order) -> Result
         (Wish::Check, Some(id)) => check(means, id),
         (Wish::Pause, Some(id)) => {
             let until = order.seconds.and_then(|seconds| ends(means.clock.now(), seconds));
-            set(means, id, edit::pause(until.as_deref())).await
+            set(means, id, edit::pause(until.as_deref())).await?;
+            let end = until.map(|until| format!(" until {until}")).unwrap_or_default();
+            log::info!("camera {id} is paused{end}, as ordered over MQTT");
+            Ok(())
         }
-        (Wish::Resume, Some(id)) => set(means, id, edit::resume()).await,
+        (Wish::Resume, Some(id)) => {
+            set(means, id, edit::resume()).await?;
+            log::info!("camera {id} is resumed, as ordered over MQTT");
+            Ok(())
+        }
         (Wish::Pause | Wish::Resume, None) => {
             Err(format!("`{}` is for a camera; send it to pulsebox/{}/cam/<id>/cmd", order.wish.name(), means.box_id))
         }
@@ -418,7 +467,7 @@ mod tests {
             (camera, b"{\"command\":\"pause\",\"seconds\":59}", "from 60 to 31536000"),
             (camera, b"{\"command\":\"pause\",\"seconds\":1.5}", "whole number"),
             (camera, b"{\"command\":\"pause\",\"seconds\":1e30}", "whole number"),
-            (camera, long.as_bytes(), "`id` is not text of at most 64"),
+            (camera, long.as_bytes(), "`id` is neither a number nor text of at most 64"),
             (camera, b"identify", "pulsebox/0123abcd/cmd"),
             (None, b"pause", "pulsebox/0123abcd/cam/<id>/cmd"),
             (None, b"OFF", "is for a camera"),
@@ -433,6 +482,27 @@ mod tests {
             assert!(!why.contains(char::is_control), "{why:?}");
         }
         assert_eq!(running.file(), before);
+    }
+
+    #[tokio::test]
+    async fn a_refused_order_is_known_by_its_command_and_id() {
+        let running = Running::start().await;
+        for (payload, command, id) in [
+            (r#"{"command":"reboot","id":"7"}"#, json!("reboot"), json!("7")),
+            (r#"{"command":"pause","seconds":1,"id":42}"#, json!("pause"), json!(42)),
+            (r#"{"command":"check","when":1,"id":-1.5}"#, json!("check"), json!(-1.5)),
+            (r#"{"command":"check","id":["x"]}"#, json!("check"), Value::Null),
+            (r#"{"command":7,"id":"a"}"#, Value::Null, json!("a")),
+            (r#"{"id":0}"#, Value::Null, json!(0)),
+            ("identify", json!("identify"), Value::Null),
+            ("Check\u{7}!", json!("Check\u{fffd}!"), Value::Null),
+        ] {
+            let told = running.send(Some("a"), payload).await;
+            refused(&told);
+            assert_eq!((&told["command"], &told["id"]), (&command, &id), "{told}");
+        }
+        let told = running.send(Some("a"), r#"{"command":"check","id":42}"#).await;
+        assert_eq!(told, json!({ "command": "check", "id": 42, "ok": true }));
     }
 
     #[tokio::test]

@@ -29,14 +29,15 @@ pub struct Heard {
 }
 
 /// Tells every message of Pulsebox's topics to `heard` until that breaks off. `box_id`: of one box only, beside
-/// StreamPulse's topic. `subscribed` is told once the broker has taken the subscription. Connects once.
+/// StreamPulse's topic. `subscribed` is told the broker's place, `HOST:PORT`, once it has taken the subscription. Connects
+/// once.
 ///
 /// # Errors
 /// The broker cannot be reached, does not take the subscription, or the connection is lost.
 pub async fn watch(
     mqtt: &Mqtt,
     box_id: Option<&str>,
-    subscribed: impl FnOnce(),
+    subscribed: impl FnOnce(&str),
     mut heard: impl FnMut(Heard) -> ControlFlow<()>,
 ) -> Result<(), Fault> {
     // Never one that somebody else listens with: each would throw the other off.
@@ -51,7 +52,7 @@ pub async fn watch(
             let what = format!("allows {granted} of the {wanted} subscriptions that this user needs");
             return Err(unsubscribed(mqtt, &what));
         }
-        Some(_) => subscribed(),
+        Some(_) => subscribed(&place(mqtt)),
         None => {
             connection.leave().await;
             return Ok(());

@@ -16,7 +16,7 @@ use super::settings::{key_at, unknown};
 use super::{Shared, check};
 use crate::camera::{Fault, Rung, RungTime, Verdict};
 use crate::config::edit::{Change, set_keys};
-use crate::config::{Config, Mqtt};
+use crate::config::{Mqtt, Problem};
 use crate::monitor::board::tenth;
 use crate::monitor::broker::words;
 
@@ -101,7 +101,7 @@ pub(super) async fn try_it(
 ) -> Result<Json<BrokerTried>, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let mqtt = as_if_saved(&shared, &settings).await?;
-    keep_the_password_home(&settings, &mqtt, &shared.config.current())?;
+    keep_the_password_home(settings.get("password"), &mqtt, &shared.config.current().mqtt)?;
     let _place = check::place(&shared)?;
     let tried = (shared.try_broker)(mqtt.clone()).await;
     Ok(Json(BrokerTried::new(tried, &mqtt)))
@@ -124,32 +124,30 @@ async fn as_if_saved(shared: &Shared, settings: &Map<String, Value>) -> Result<M
     Ok(shared.config.preview(move |text| set_keys(text, &changes)).await?.mqtt)
 }
 
+/// For what is tried and for what is saved. `typed`: the password as it came, if one came.
+///
 /// # Errors
 /// 422 where the kept password would go to another host or port, or less well protected: who names them is not told it.
-fn keep_the_password_home(settings: &Map<String, Value>, wanted: &Mqtt, config: &Config) -> Result<(), ApiError> {
+pub(super) fn keep_the_password_home(typed: Option<&Value>, wanted: &Mqtt, kept_for: &Mqtt) -> Result<(), ApiError> {
     // What came back as `***` is the kept one by now.
-    let is_typed = settings.get("password").and_then(Value::as_str) == Some(&wanted.password);
-    let kept_for = &config.mqtt;
+    let is_typed = typed.and_then(Value::as_str) == Some(&wanted.password);
     let is_at_home = wanted.host.eq_ignore_ascii_case(&kept_for.host)
-        && port(wanted, wanted) == port(kept_for, wanted)
+        && ports(wanted) == ports(kept_for)
         && protection(wanted) >= protection(kept_for);
-    if is_typed || wanted.password.is_empty() || is_at_home {
+    if is_typed || wanted.password.is_empty() || wanted.host.is_empty() || is_at_home {
         return Ok(());
     }
-    Err(ApiError::unfit(
-        "the password that is kept goes only to the broker that it was saved for, at its port and no less encrypted",
-        "Type the password to try it there.",
-    ))
+    let what =
+        "The password that is kept goes only to the broker that it was saved for, at its port and no less encrypted.";
+    let advice = "Type the password again.";
+    let at =
+        Problem { line: 1, column: 1, key: Some("mqtt.password".into()), what: what.into(), advice: advice.into() };
+    Err(ApiError { problems: vec![at], ..ApiError::unfit(what, advice) })
 }
 
-/// The port of `of` for the transport of `transport`.
-fn port(of: &Mqtt, transport: &Mqtt) -> u16 {
-    match (transport.use_tls, transport.use_websocket) {
-        (false, false) => of.port,
-        (false, true) => of.ws_port,
-        (true, false) => of.tls_port,
-        (true, true) => of.tls_ws_port,
-    }
+/// All of them: one that is not in use today is tomorrow's, with another transport.
+fn ports(mqtt: &Mqtt) -> [u16; 4] {
+    [mqtt.port, mqtt.tls_port, mqtt.ws_port, mqtt.tls_ws_port]
 }
 
 /// Against whom a password is safe on the way: nobody, listeners, impostors too.

@@ -12,12 +12,15 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::body::JsonBody;
 use super::error::{ApiError, ErrorBody};
+use super::mqtt::keep_the_password_home;
 use super::params::Params;
 use crate::config::edit::{Change, set_keys};
 use crate::config::keys::{Absent, FILE, Key, Kind, SECTIONS, Section};
 
 /// The file's name for the cameras, which have calls of their own.
 const STREAMS: &str = "streams";
+/// And for the broker, whose password is kept.
+const MQTT: &str = "mqtt";
 
 /// What the file gives outside the streams; what it does not give is at its default. Secrets are `***`.
 #[utoipa::path(
@@ -37,14 +40,14 @@ async fn given(shared: &Shared) -> Map<String, Value> {
 
 /// Changes settings by their dotted keys, all or none; `null` puts one back to its default:
 /// `{"mqtt.enabled": true, "timezone": "Asia/Kolkata", "mqtt.password": null}`. A secret sent back as `***`
-/// is kept.
+/// is kept; the broker's goes only where it was saved for, as with `POST /api/mqtt/try`.
 #[utoipa::path(
     patch, path = "/api/settings", tag = "settings",
     request_body(content = super::openapi::SettingsChanges),
     responses(
         (status = 200, description = "Changed", body = super::openapi::Settings),
         (status = 409, description = "The file is in another's hands", body = ErrorBody),
-        (status = 422, description = "A key that is not known, or a bad value", body = ErrorBody),
+        (status = 422, description = "A key that is not known, a bad value, or a kept password for another broker", body = ErrorBody),
         (status = 503, description = "The file cannot be written", body = ErrorBody),
     )
 )]
@@ -55,16 +58,26 @@ pub(super) async fn change(
 ) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
     let mut changes = Vec::with_capacity(settings.len());
-    for (path, value) in settings {
-        if key_at(&path).is_none() || path.split('.').next() == Some(STREAMS) {
-            return Err(unknown(&path, "GET /api/settings/keys lists them; cameras are changed under /api/streams."));
+    for (path, value) in &settings {
+        if key_at(path).is_none() || path.split('.').next() == Some(STREAMS) {
+            return Err(unknown(path, "GET /api/settings/keys lists them; cameras are changed under /api/streams."));
         }
-        changes.push(Change::new(&path, value));
+        changes.push(Change::new(path, value.clone()));
+    }
+    if settings.keys().any(|path| path.split('.').next() == Some(MQTT)) {
+        let tried = changes.clone();
+        let wanted = shared.config.preview(move |text| set_keys(text, &tried)).await?.mqtt;
+        keep_the_password_home(typed(&settings), &wanted, &shared.config.current().mqtt)?;
     }
     if !changes.is_empty() {
         shared.config.change(move |text| set_keys(text, &changes)).await?;
     }
     Ok(Json(given(&shared).await).into_response())
+}
+
+/// The broker's password as it came, whether by its own key or within its section.
+fn typed(settings: &Map<String, Value>) -> Option<&Value> {
+    settings.get("mqtt.password").or_else(|| settings.get(MQTT)?.get("password"))
 }
 
 /// 422 for a key that there is not.

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { told } from "../api";
+import { sentence } from "../words";
 import { Rich } from "./Rich";
 
 export type Mood = "info" | "good" | "warning" | "bad";
@@ -15,8 +16,8 @@ export function ErrorNotice({ error }: { error: unknown }) {
   const { what, do: advice } = told(error);
   return (
     <Notice mood="bad">
-      <strong><Rich text={what} /></strong>
-      {advice && <> <Rich text={advice} /></>}
+      <strong><Rich text={sentence(what)} /></strong>
+      {advice && <> <Rich text={sentence(advice)} /></>}
     </Notice>
   );
 }
@@ -37,7 +38,7 @@ export function toast(text: string, mood: Mood = "good"): void {
 /** Says what went wrong. */
 export function toastError(error: unknown): void {
   const { what, do: advice } = told(error);
-  toast(`${what}${/[.!?]$/.test(what) ? "" : "."} ${advice}`.trim(), "bad");
+  toast(`${sentence(what)} ${sentence(advice)}`.trim(), "bad");
 }
 
 export function Toasts() {

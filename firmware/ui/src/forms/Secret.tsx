@@ -19,8 +19,11 @@ interface SecretProps {
 export function SecretField({ value, onChange, ...around }: SecretProps) {
   const [kept] = useState(value === KEPT);
   const [changing, setChanging] = useState(false);
+  useEffect(() => {
+    if (around.error) setChanging(true); // what is to be done about it is typing it
+  }, [around.error]);
   const removing = value === null || value === undefined;
-  if (kept && !changing) {
+  if (kept && !changing && !around.error) {
     return (
       <Around {...around} group>{() => (
         <span class="kept">

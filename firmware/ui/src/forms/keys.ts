@@ -3,6 +3,7 @@
 // words.
 
 import type { KeyKind, Problem, SettingKey as Key } from "../types";
+import { sentence } from "../words";
 
 /** A value in the file, as JSON. */
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
@@ -84,12 +85,6 @@ export function helpOf(key: Key): string {
 export function problemText(problems: readonly Problem[]): string | null {
   if (problems.length === 0) return null;
   return problems.map((problem) => `${sentence(problem.what)} ${sentence(problem.do)}`.trim()).join(" ");
-}
-
-/** With a capital and a full stop. */
-export function sentence(text: string): string {
-  if (text === "") return "";
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 }
 
 /** The problems that belong to `path`; problems name their key as the file has it, `streams[3].url`. */

@@ -5,8 +5,8 @@ import { Button, Confirm, ErrorNotice, toast } from "../components";
 import { Around } from "../forms/Around";
 import { UserName } from "../forms/NewPassword";
 import { PasswordField } from "../forms/Secret";
-import { sentence } from "../forms/keys";
 import { want } from "../store";
+import { sentence } from "../words";
 
 /** A configuration is at most 1 MiB; sealed and written as text it grows by half. */
 const BACKUP_BYTES_MAX = 4 * 1024 * 1024;

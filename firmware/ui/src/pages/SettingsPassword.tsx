@@ -4,9 +4,8 @@ import { ApiError, send } from "../api";
 import { Button, ErrorNotice, Notice, toast } from "../components";
 import { NewPassword, refused, UserName } from "../forms/NewPassword";
 import { PasswordField } from "../forms/Secret";
-import { sentence } from "../forms/keys";
 import { useGuard } from "../forms/useGuard";
-import { span } from "../words";
+import { span, sentence } from "../words";
 
 export function Password() {
   const [current, setCurrent] = useState("");

@@ -3,11 +3,10 @@ import { useEffect, useState } from "preact/hooks";
 import { ApiError, send } from "../api";
 import { Button, ErrorNotice, Notice } from "../components";
 import "../forms/forms.css";
-import { sentence } from "../forms/keys";
 import { UserName } from "../forms/NewPassword";
 import { PasswordField } from "../forms/Secret";
 import { expired, refreshSession, session } from "../session";
-import { span } from "../words";
+import { span, sentence } from "../words";
 
 /** Where the box does not say how long. */
 const WAIT_SECONDS = 30;

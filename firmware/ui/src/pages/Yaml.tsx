@@ -4,12 +4,12 @@ import { ApiError, call, getText } from "../api";
 import { Button, Confirm, ErrorNotice, LinkButton, Notice, Rich, toast } from "../components";
 import { CodeArea } from "../forms/CodeArea";
 import "../forms/forms.css";
-import { sentence } from "../forms/keys";
 import { useGuard } from "../forms/useGuard";
 import { useYamlCheck } from "../forms/useYamlCheck";
 import { to } from "../router";
 import { want } from "../store";
 import type { Problem } from "../types";
+import { sentence } from "../words";
 
 interface Loaded {
   text: string;

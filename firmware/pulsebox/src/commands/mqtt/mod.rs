@@ -2,6 +2,7 @@
 
 mod told;
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pulsebox::camera::Fault;
 use pulsebox::config::{self, Mqtt};
-use pulsebox::mqtt::watch;
+use pulsebox::mqtt::{Heard, watch};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::told::Teller;
@@ -22,6 +23,8 @@ use super::{USAGE, fail, runtime};
 const CONFIG: &str = "pulsebox.yaml";
 /// The largest file with a password, bytes.
 const PASSWORD_MAX: u64 = 64 * 1024;
+/// A broker that has gone is looked for again after this time.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// The options of `pulsebox mqtt watch`. What is not given is as the configuration says.
 #[derive(clap::Args)]
@@ -72,7 +75,7 @@ fn box_id(text: &str) -> Result<String, String> {
     Err("give the 8 hex digits that stand in the box's topics".into())
 }
 
-/// Runs the command: 0 when it has seen what it was asked for or is interrupted, 1 where the broker is not to be had,
+/// Runs the command: 0 when it has seen what it was asked for or is interrupted, 1 where the broker is not to be had at first,
 /// 2 where it is not known which.
 pub fn run(args: &Args) -> ExitCode {
     let (mqtt, zone) = match settings(args) {
@@ -110,10 +113,7 @@ async fn listen(args: &Args, mqtt: &Mqtt, zone: TimeZone) -> Result<(), String> 
         left = left.map(|left| left - 1);
         if is_read && left != Some(0) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let subscribed = || {
-        let _ = writeln!(io::stderr(), "listening to {}", mqtt.host);
-    };
-    let watching = watch(mqtt, args.box_id.as_deref(), subscribed, heard);
+    let watching = until_told(mqtt, args.box_id.as_deref(), heard);
     let over = async {
         match args.seconds {
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds.into())).await,
@@ -128,6 +128,36 @@ async fn listen(args: &Args, mqtt: &Mqtt, zone: TimeZone) -> Result<(), String> 
     }
 }
 
+/// Listens until `heard` breaks off. A broker that goes away after it was there is waited for.
+///
+/// # Errors
+/// The broker is not to be had at first.
+async fn until_told(
+    mqtt: &Mqtt,
+    box_id: Option<&str>,
+    mut heard: impl FnMut(Heard) -> ControlFlow<()>,
+) -> Result<(), Fault> {
+    let was_there = Cell::new(false);
+    let is_lost = Cell::new(false);
+    loop {
+        let subscribed = |place: &str| {
+            was_there.set(true);
+            is_lost.set(false);
+            let _ = writeln!(io::stderr(), "listening to {place}");
+        };
+        match watch(mqtt, box_id, subscribed, &mut heard).await {
+            Err(fault) if was_there.get() => {
+                if !is_lost.replace(true) {
+                    let again = AGAIN.as_secs();
+                    let _ = writeln!(io::stderr(), "pulsebox: {fault}; trying again every {again} s");
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
 /// The broker and the time zone, as the configuration and then the options say.
 fn settings(args: &Args) -> Result<(Mqtt, TimeZone), String> {
     let (mut mqtt, zone) = match (&args.config, &args.host) {
@@ -139,6 +169,14 @@ fn settings(args: &Args) -> Result<(Mqtt, TimeZone), String> {
         }
     };
     if let Some(host) = &args.host {
+        if config::parse(&format!("mqtt: {{ host: {} }}", serde_json::Value::from(host.as_str()))).is_err() {
+            // What stands there may hold a password.
+            return Err(
+                "--host: give a name or address, without scheme, user, password and port: --port, --username, \
+                        --password-file and --websocket are for these"
+                    .into(),
+            );
+        }
         if *host != mqtt.host {
             // What was meant for one broker is not told to another.
             (mqtt.username, mqtt.password) = (String::new(), String::new());

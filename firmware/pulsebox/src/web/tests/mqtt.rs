@@ -108,6 +108,22 @@ async fn what_is_not_given_is_as_configured_and_nothing_is_saved() {
     assert_eq!(server.get("/api/settings").await.json()["mqtt"]["enabled"], Value::Null);
 }
 
+/// The same of `PATCH /api/settings`.
+async fn save(server: &Server, settings: &Value) -> Answer {
+    let dotted = settings.as_object().unwrap().iter().map(|(key, value)| (format!("mqtt.{key}"), value.clone()));
+    write(server, "PATCH /api/settings", &Value::Object(dotted.collect())).await
+}
+
+fn is_kept_home(refused: &Answer) -> bool {
+    let error = &refused.json()["error"];
+    assert!(error["what"].as_str().unwrap().starts_with("The password that is kept"), "{error}");
+    assert_eq!(
+        (&error["do"], &error["problems"][0]["key"]),
+        (&json!("Type the password again."), &json!("mqtt.password"))
+    );
+    refused.status == 422
+}
+
 #[tokio::test]
 async fn the_kept_password_goes_to_no_other_broker_and_no_less_encrypted() {
     let server = configured().await;
@@ -116,23 +132,36 @@ async fn the_kept_password_goes_to_no_other_broker_and_no_less_encrypted() {
         json!({ "host": "evil.lan", "password": "***" }),
         json!({ "port": 1884 }),
         json!({ "use_tls": true, "tls_port": 1884 }),
+        json!({ "ws_port": 1884 }),
     ] {
-        let refused = try_it(&server, elsewhere).await;
-        assert_eq!(refused.status, 422);
-        assert!(refused.json()["error"]["do"].as_str().unwrap().contains("Type the password"));
+        assert!(is_kept_home(&try_it(&server, elsewhere.clone()).await), "{elsewhere}");
+        assert!(is_kept_home(&save(&server, &elsewhere).await), "{elsewhere}");
+        let section = json!({ "mqtt": { "host": "evil.lan", "username": "box", "password": "***" } });
+        assert!(is_kept_home(&write(&server, "PATCH /api/settings", &section).await));
     }
+    assert_eq!(server.get("/api/settings").await.json()["mqtt"]["host"], "broker.lan", "nothing of it is saved");
     let typed = try_it(&server, json!({ "host": "other.lan", "password": "kept" })).await.json();
     assert_eq!(typed["message"], "other.lan 1883 8883 box kept", "who types it may send it anywhere");
     let same = try_it(&server, json!({ "host": "BROKER.lan" })).await.json();
     assert_eq!(same["message"], "BROKER.lan 1883 8883 box kept");
-    // Another port of the same broker is no other where it is not the one in use; more protection is no less.
-    for at_home in [json!({ "tls_port": 1884 }), json!({ "use_tls": true }), json!({ "use_websocket": true })] {
+    // More protection is no less.
+    for at_home in [json!({ "use_tls": true }), json!({ "use_websocket": true })] {
         assert_eq!(try_it(&server, at_home.clone()).await.status, 200, "{at_home}");
     }
-    write(&server, "PATCH /api/settings", &json!({ "mqtt.use_tls": true })).await;
+    assert_eq!(save(&server, &json!({ "use_tls": true, "qos": 1 })).await.status, 200);
     for weaker in [json!({ "use_tls": false }), json!({ "tls_insecure": true })] {
-        assert_eq!(try_it(&server, weaker.clone()).await.status, 422, "{weaker}");
+        assert!(is_kept_home(&try_it(&server, weaker.clone()).await), "{weaker}");
+        assert!(is_kept_home(&save(&server, &weaker).await), "{weaker}");
     }
+    // By way of no host it goes nowhere either.
+    assert_eq!(save(&server, &json!({ "host": null })).await.status, 200);
+    assert!(is_kept_home(&save(&server, &json!({ "host": "evil.lan" })).await));
+    assert_eq!(save(&server, &json!({ "host": "other.lan", "password": "typed" })).await.status, 200);
+    assert_eq!(
+        save(&server, &json!({ "host": "third.lan", "password": null })).await.status,
+        200,
+        "none goes anywhere"
+    );
 }
 
 #[tokio::test]
