@@ -203,11 +203,6 @@ impl Daemon {
         self.until(&format!("/api/streams/{id}"), PATIENCE, |camera| recent(camera).len() >= n).await
     }
 
-    /// A camera's incidents, oldest first.
-    pub async fn incidents(&self, id: &str) -> Vec<Value> {
-        self.json(&format!("/api/streams/{id}/incidents")).await.1.as_array().expect("a list of incidents").clone()
-    }
-
     /// Listens to the events of these types.
     pub async fn events(&self, types: &str) -> Events {
         let mut events = Events(BufReader::new(self.ask(&format!("/api/events?types={types}")).await));
