@@ -11,8 +11,8 @@ use serde_json::Value;
 use simcam::{Camera, Mood, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// What a reconnect may take: the first wait, and a busy machine.
-const SECONDS: Duration = Duration::from_secs(15);
+/// What a reconnect may take: the longest wait between tries (12.5 s), and a busy machine.
+const SECONDS: Duration = Duration::from_secs(25);
 
 async fn camera(mood: Mood) -> Camera {
     Camera::start(Options { mood, width: 320, height: 180, ..Options::default() }).await.unwrap()
@@ -180,6 +180,11 @@ async fn cameras_renamed_and_removed_while_connected_or_away_leave_nothing_behin
     for topic in topics("gate").into_iter().chain(topics("yard")) {
         listener.on(&topic, PATIENCE, |heard| heard.payload.is_empty()).await;
     }
+    // The state goes last: were the box to die before, the next one would know by it what to clear.
+    let all = listener.heard();
+    let [state, attributes, device] =
+        topics("yard").map(|topic| all.iter().position(|h| h.topic == topic && h.payload.is_empty()).unwrap());
+    assert!(state > attributes.max(device), "{state} {attributes} {device}");
     for topic in topics("front-gate") {
         listener.on(&topic, PATIENCE, |_| true).await;
     }
@@ -237,7 +242,7 @@ async fn settings_changed_in_the_file_hold_without_a_restart() {
 
     // Another prefix and client id: the old devices go, and `offline` comes between.
     let before = there.heard().len();
-    home.write(&text(&first.yaml(", client_id: mine, home_assistant: { discovery_prefix: ha }")));
+    home.write(&text(&first.yaml(", client_id: mine, topic: mine/status, home_assistant: { discovery_prefix: ha }")));
     for of in ["", "_gate"] {
         there.on(&device("homeassistant", of), PATIENCE, |heard| heard.payload.is_empty()).await;
         there.on(&device("ha", of), PATIENCE, |heard| !heard.payload.is_empty()).await;
@@ -245,6 +250,9 @@ async fn settings_changed_in_the_file_hold_without_a_restart() {
     let said: Vec<String> =
         there.heard().iter().skip(before).filter(|h| h.topic == availability).map(|h| h.text()).collect();
     assert_eq!(said, ["offline", "online"]);
+    // Nor does the status grow old where it was.
+    there.on("streampulse/status", PATIENCE, |heard| heard.payload.is_empty()).await;
+    there.on("mine/status", PATIENCE, |heard| !heard.payload.is_empty()).await;
     first.logged(" as mine ").await;
 
     // Another broker; nothing is cleared at the old one, and the old one knows that we left.
@@ -256,6 +264,7 @@ async fn settings_changed_in_the_file_hold_without_a_restart() {
             all.iter().rev().find(|h| h.topic == availability).is_some_and(|h| h.text() == "offline")
         })
         .await;
+    there.on("mine/status", PATIENCE, |heard| heard.payload.is_empty()).await;
     other.on("streampulse/status", PATIENCE, |heard| heard.qos == 0).await;
     let later = kept(&second).await;
     later.on(&availability, PATIENCE, |heard| heard.retained).await;
@@ -319,9 +328,10 @@ async fn two_boxes_with_one_client_id_are_told_and_do_not_fight_in_a_tight_loop(
     let yaml = config::<&str>(&[]).replace("streams:\n", "") + &broker.yaml(", client_id: twin");
     let homes = [Home::new(&yaml), Home::new(&yaml)];
     let (one, other) = tokio::join!(homes[0].start(), homes[1].start());
-    let told = |daemon: &'static str| format!("another client uses the client id `twin`{daemon}");
+    // Once may be a broker that stops; more often, it is said what it may be.
     let is_told = |system: &Value| {
-        system["host"]["broker"]["message"].as_str().is_some_and(|message| message.contains(&told("")))
+        let message = system["host"]["broker"]["message"].as_str().unwrap_or_default();
+        message.contains(" times: there is another client with the client id `twin`")
     };
     tokio::select! {
         _ = one.until("/api/system", PATIENCE, is_told) => {}
@@ -381,7 +391,7 @@ async fn a_broker_that_stops_reading_holds_up_no_check_and_hears_only_the_newest
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_and_states_come_whole_over_every_transport_and_qos() {
     let broker = Broker::with(Setup { password: true, client_certificate: true, ..Setup::default() }).await;
-    // Large and rich: its picture is more than one message of WebSocket's.
+    // Large and rich: its picture is read and written in several turns.
     let large = Options { width: 1280, height: 720, ..Options::default() };
     let cam = Camera::start(large).await.unwrap();
     let (certificate, key) = broker.client_certificate();
@@ -409,32 +419,34 @@ async fn pictures_and_states_come_whole_over_every_transport_and_qos() {
     assert_eq!(daemon.log().matches("connected to the broker").count(), 4, "{}", daemon.log());
 }
 
-/// Takes a client in, reads all it sends and answers nothing more.
+/// Takes the first client in, reads all it sends and answers nothing more; takes in no other.
 async fn acknowledges_nothing() -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                client.write_all(&[0x20, 2, 0, 0]).await.unwrap();
-                let _ = client.read_to_end(&mut Vec::new()).await;
-            });
-        }
+        let (mut client, _) = listener.accept().await.unwrap();
+        client.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+        drop(listener);
+        let _ = client.read_to_end(&mut Vec::new()).await;
     });
     port
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_acknowledges_nothing_is_lost() {
-    let mqtt = format!("mqtt: {{ enabled: true, host: 127.0.0.1, port: {} }}\n", acknowledges_nothing().await);
-    let home = Home::new(&(config::<&str>(&[]).replace("streams:\n", "") + &mqtt));
+    let text = async || {
+        let mqtt = format!("mqtt: {{ enabled: true, host: 127.0.0.1, port: {} }}\n", acknowledges_nothing().await);
+        config::<&str>(&[]).replace("streams:\n", "") + &mqtt
+    };
+    let home = Home::new(&text().await);
     let mut daemon = home.start().await;
     until_broker(&daemon, "connected", PATIENCE).await;
-    let lost = until_broker(&daemon, "lost", Duration::from_secs(35)).await;
-    assert_eq!(lost["verdict"], "timeout", "{lost}");
-    let message = lost["message"].as_str().unwrap();
-    assert!(message.ends_with("no longer answers: look at the broker and the network"), "{message}");
-    // Nor does it hold up the end.
+    // No other connection is taken, so it stays lost.
+    until_broker(&daemon, "lost", Duration::from_secs(50)).await;
+    let log = daemon.log();
+    assert!(log.contains("no longer answers: look at the broker and the network"), "{log}");
+    // Nor does such a broker hold up the end.
+    home.write(&text().await);
     until_broker(&daemon, "connected", PATIENCE).await;
     let (ended, took) = daemon.terminate().await;
     assert!(ended.success() && took < Duration::from_millis(2500), "{took:?}");

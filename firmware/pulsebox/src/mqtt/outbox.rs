@@ -40,6 +40,8 @@ pub(super) struct Outbox {
     last: Option<Due>,
     /// The picture that was taken last.
     last_frame: Option<Due>,
+    /// The round has ended, and no picture could go.
+    is_frame_late: bool,
 }
 
 impl Outbox {
@@ -54,21 +56,28 @@ impl Outbox {
     }
 
     /// Takes the next one after the last one taken, round and round: whatever is due often holds up nothing else
-    /// for longer than one round. One picture ends each round, where it may go.
+    /// for longer than one round. One picture ends each round; where none may go then, the first that may goes next.
     pub fn next(&mut self, may_send_frame: bool) -> Option<Due> {
         let others = |from| self.due.range((from, Excluded(&FRAMES))).next();
         let frames = |from| self.due.range((from, Unbounded)).next();
-        let rest = others(after(&self.last));
-        let frame = || {
-            frames(self.last_frame.as_ref().map_or(Included(&FRAMES), Excluded)).or_else(|| frames(Included(&FRAMES)))
-        };
-        let next = rest.or_else(|| frame().filter(|_| may_send_frame)).or_else(|| others(Unbounded))?.clone();
-        self.due.remove(&next);
-        if matches!(next, Due::Frame(_)) {
-            (self.last, self.last_frame) = (None, Some(next.clone()));
-        } else {
-            self.last = Some(next.clone());
+        let rest = others(after(&self.last)).cloned();
+        let next_frame = self.last_frame.as_ref().and_then(|last| frames(Excluded(last)));
+        let frame = next_frame.or_else(|| frames(Included(&FRAMES))).cloned();
+        let (is_round_over, first) = (rest.is_none(), others(Unbounded).cloned());
+        let is_frames_turn = frame.is_some() && (is_round_over || self.is_frame_late);
+        if is_frames_turn && may_send_frame {
+            if is_round_over {
+                self.last = None;
+            }
+            (self.is_frame_late, self.last_frame) = (false, frame.clone());
+            let frame = frame?;
+            self.due.remove(&frame);
+            return Some(frame);
         }
+        self.is_frame_late = is_frames_turn;
+        let next = rest.or(first)?;
+        self.due.remove(&next);
+        self.last = Some(next.clone());
         Some(next)
     }
 

@@ -33,7 +33,7 @@ pub struct TopicRow {
 pub static TOPICS: &[TopicRow] = &[
     sent("pulsebox/<box>/availability", true, "on connect; `offline` at the end, by the broker where the connection is lost",
         "`online` or `offline`"),
-    sent("pulsebox/<box>/system", true, "every `interval_seconds`, and when `overall` changes",
+    sent("pulsebox/<box>/system", true, "every `interval_seconds`, and when `overall`, the counts, a fault, network, clock or addresses change",
         "the box: JSON, below"),
     read("pulsebox/<box>/cmd", "`identify`, `check`",
         "orders to the box: a word, or JSON"),

@@ -121,3 +121,58 @@ impl AsyncWrite for WebSocket {
         Pin::new(&mut self.stream).poll_close(cx).map_err(io_error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::{SinkExt, StreamExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+    use tokio_tungstenite::accept_hdr_async;
+    use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+
+    use super::*;
+    use crate::camera::Climb;
+    use crate::camera::dial::{Place, dial};
+
+    /// Sends back all that comes, once this much has come, in one message.
+    async fn echo(listener: TcpListener, bytes: usize) -> usize {
+        #[expect(clippy::result_large_err, reason = "the library's type")]
+        let agree = |_: &Request, mut answer: Response| -> Result<Response, ErrorResponse> {
+            answer.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
+            Ok(answer)
+        };
+        let (line, _) = listener.accept().await.unwrap();
+        let mut socket = accept_hdr_async(line, agree).await.unwrap();
+        let (mut all, mut messages) = (Vec::new(), 0);
+        while all.len() < bytes {
+            let piece = socket.next().await.unwrap().unwrap().into_data();
+            all.extend_from_slice(&piece);
+            messages += 1;
+        }
+        socket.send(Message::Binary(all.into())).await.unwrap();
+        messages
+    }
+
+    #[tokio::test]
+    async fn a_picture_goes_in_pieces_and_a_large_message_is_read_as_one_stream() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let sent: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        let served = tokio::spawn(echo(listener, sent.len()));
+        let there_and_back = async {
+            let line = dial(Place { host: "127.0.0.1", port, tls: None }, &mut Climb::start(None)).await.unwrap();
+            let mut socket = WebSocket::open(line, "127.0.0.1", port).await.unwrap();
+            socket.write_all(&sent).await.unwrap();
+            socket.flush().await.unwrap();
+            let mut back = vec![0; sent.len()];
+            socket.read_exact(&mut back).await.unwrap();
+            back
+        };
+        let back = timeout(Duration::from_secs(30), there_and_back).await.unwrap();
+        assert!(back == sent, "other bytes came back");
+        assert_eq!(served.await.unwrap(), sent.len().div_ceil(PIECE));
+    }
+}
