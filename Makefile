@@ -4,7 +4,7 @@
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: page  ## Pulsebox on a dozen simulated cameras in every mood; prints the page's address
+run: page  ## Pulsebox on 20 simulated cameras in every mood; prints the page's address
 	@scripts/need run
 	@scripts/run-demo
 

@@ -33,10 +33,13 @@ class Broker:
 
     def __init__(self, folder):
         self.port = free_port()
-        config = folder / "mosquitto.conf"
-        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
-        with (folder / "mosquitto.log").open("wb") as log:
-            self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", config], stdout=log, stderr=log)
+        self._folder = folder
+        (folder / "mosquitto.conf").write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+        self.start()
+
+    def start(self):
+        with (self._folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", self._folder / "mosquitto.conf"], stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while True:
             try:

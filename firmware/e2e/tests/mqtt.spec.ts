@@ -52,11 +52,21 @@ test("a broker is tried, refused for its password, tried again, saved, lost and 
   await save(page);
   await expect(connection(page)).toContainText(`Connected to 127.0.0.1:${broker.port} since`);
   await expect(connection(page)).toContainText("Home Assistant has been told of this box and 2 cameras");
-  await expect(page.getByText("Kept, not shown.")).toBeVisible();
+  await expect(page.getByText("Kept.", { exact: true })).toBeVisible();
   await expect(connection(page), "what comes of it is in sight").toBeInViewport();
   await judged(page, shot, "mqtt-connected");
   await tryIt(page);
   await expect(tried(page), "the kept password is tried").toContainText("It works");
+
+  await page.getByLabel("Host", { exact: true }).fill("localhost");
+  await save(page);
+  const password = page.getByLabel("Password", { exact: true });
+  await expect(password, "it is to be typed, and may be at once").toBeFocused();
+  await expect(page.getByText("The password that is kept goes only to the broker that it was saved for")).toContainText("Type the password again.");
+  expect(await box.config(), "nothing is saved").not.toContain("localhost");
+  await password.fill(BROKER_PASSWORD);
+  await save(page);
+  await expect(connection(page)).toContainText(`Connected to localhost:${broker.port} since`);
   expect(JSON.parse(await broker.message("pulsebox/+/cam/gate/state"))).toMatchObject({ state: "up" });
 
   await broker.down();

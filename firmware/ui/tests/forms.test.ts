@@ -7,7 +7,7 @@ import type { Credentials } from "../src/forms/credentials";
 import { masked, takeApart } from "../src/forms/cameraUrl";
 import { nested, withChange } from "../src/forms/draft";
 import { EventSplitter } from "../src/forms/eventStream";
-import { childrenOf, helpOf, label, otherProblems, problemsOf, typed, type Value } from "../src/forms/keys";
+import { childrenOf, helpOf, label, otherProblems, problemsOf, typed, withLabels, type Value } from "../src/forms/keys";
 import { strength } from "../src/forms/strength";
 import { fill, hostOf, MAKERS } from "../src/makers";
 import type { Problem, SettingKey } from "../src/types";
@@ -144,4 +144,9 @@ test("strength is told in words", () => {
   assert.match(strength("gate4keeper"), /Fair/);
   assert.match(strength("horse battery staple"), /Strong/);
   assert.equal(strength(""), "");
+});
+
+test("a message that names a key of the broker names its field too, and leaves hosts alone", () => {
+  assert.equal(withLabels("correct mqtt.username and mqtt.password"), "correct “User name” (`mqtt.username`) and “Password” (`mqtt.password`)");
+  assert.equal(withLabels("mqtt.lan:1883 refuses"), "mqtt.lan:1883 refuses");
 });

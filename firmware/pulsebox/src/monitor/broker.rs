@@ -25,7 +25,7 @@ pub fn words(verdict: Verdict) -> Words {
         Verdict::Refused => (
             "No broker listens on this port",
             "A machine is at this address: check that the broker runs there, and its port. Mosquitto hears only its \
-             own machine until its configuration has a line `listener 1883`.",
+             own machine until its configuration has a line `listener` with this port.",
         ),
         Verdict::Unreachable => (
             "No way to the broker's address",

@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Fell, Notice, Rich, ErrorNotice, Steps, type Step } from "../components";
 import type { BrokerTried, Rung } from "../types";
+import { withLabels } from "./keys";
 import type { BrokerTry } from "./useBrokerTry";
 
 const WORD: Partial<Record<Rung, string>> = {
@@ -27,7 +28,7 @@ export function BrokerTryPanel({ attempt, secure, next }: {
         <>
           {state === "running" && <p><span class="spinner" aria-hidden="true" /> Trying …</p>}
           <Steps steps={steps(result, secure)} running={state === "running"}>
-            <Fell title={result?.title} advice={result?.advice && <Rich text={result.advice} />} detail={result?.message && <Rich text={result.message} />} />
+            <Fell title={result?.title} advice={result?.advice && <Rich text={result.advice} />} detail={result?.message && <Rich text={withLabels(result.message)} />} />
           </Steps>
           {result?.ok && <Notice mood="good"><strong>It works.</strong> <Rich text={next} /></Notice>}
         </>)}

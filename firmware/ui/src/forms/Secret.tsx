@@ -27,7 +27,7 @@ export function SecretField({ value, onChange, ...around }: SecretProps) {
     return (
       <Around {...around} group>{() => (
         <span class="kept">
-          <span class="soft">{removing ? "Will be removed when you save." : "Kept, not shown."}</span>
+          <span class="soft">{removing ? "Will be removed when you save." : "Kept."}</span>
           {removing ? <Button look="quiet" onClick={() => onChange(KEPT)}>Keep it</Button> : <>
             <Button look="quiet" onClick={() => setChanging(true)}>Change<span class="unseen"> {around.label}</span></Button>
             <Button look="quiet" onClick={() => onChange(null)}>Remove<span class="unseen"> {around.label}</span></Button>

@@ -26,6 +26,13 @@ export function label(path: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+const BROKER_KEYS = /\bmqtt\.(username|password|client_id|ca_file|client_certificate|client_key|use_tls|tls_insecure|use_websocket)\b/g;
+
+/** A message that names keys of the broker as the file does, with the words on their fields. */
+export function withLabels(message: string): string {
+  return message.replace(BROKER_KEYS, (path) => `“${label(path)}” (\`${path}\`)`);
+}
+
 /** The keys directly under `path` (empty: the top), in the daemon's order. */
 export function childrenOf(keys: readonly Key[], path: string): Key[] {
   const start = path === "" ? "" : `${path}.`;

@@ -5,7 +5,7 @@ import { Button, Exact, Icon, Notice, Rich, Since } from "../components";
 import { BrokerTryPanel } from "../forms/BrokerTryPanel";
 import type { Draft } from "../forms/draft";
 import type { Values } from "../forms/KeyForm";
-import { valueAt, type Tree, type Value } from "../forms/keys";
+import { valueAt, withLabels, type Tree, type Value } from "../forms/keys";
 import { isOn, MqttFields, portKey } from "../forms/MqttFields";
 import { useBrokerTry, type BrokerRequest } from "../forms/useBrokerTry";
 import { cameras, host } from "../store";
@@ -102,7 +102,7 @@ function Told({ broker, settings, keys }: { broker: BrokerStatus; settings: Tree
         <Notice mood="warning">
           <p><strong>No connection to {place}</strong>{broker.since && <> <Since at={broker.since} /></>}: it is tried again by itself, about once a minute.</p>
           {broker.title && <p><strong>{broker.title}.</strong> <Rich text={broker.advice ?? ""} /></p>}
-          {broker.message && <p class="small"><Rich text={broker.message} /></p>}
+          {broker.message && <p class="small"><Rich text={withLabels(broker.message)} /></p>}
         </Notice>
       );
   }
