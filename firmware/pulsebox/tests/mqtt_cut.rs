@@ -80,9 +80,9 @@ async fn a_cut_is_told_within_the_keep_alive_and_mended_within_seconds_whatever_
     let cut = Instant::now();
     for daemon in [&one, &other] {
         let lost = |system: &serde_json::Value| system["host"]["broker"]["state"] == "lost";
-        daemon.until("/api/system", Duration::from_secs(40), lost).await;
+        daemon.until("/api/system", Duration::from_secs(60), lost).await;
     }
-    assert!(cut.elapsed() < Duration::from_secs(35), "told after {:?}", cut.elapsed());
+    assert!(cut.elapsed() < Duration::from_secs(50), "told after {:?}", cut.elapsed());
     for daemon in [&one, &other] {
         let system = daemon.json("/api/system").await.1;
         let verdict = system["host"]["broker"]["verdict"].as_str().unwrap().to_owned();

@@ -112,7 +112,7 @@ async fn on_a_slow_line_pictures_go_one_by_one_and_hold_up_nothing() {
     listener.until("all pictures", PATIENCE * 2, |all| frames(all).len() >= CAMERAS).await;
     let all: usize = frames(&listener.heard()).iter().sum();
     eprintln!("answered after {took:?} and {} pictures; all {all} bytes after {:?}", before.len(), asked.elapsed());
-    assert!(took < Duration::from_secs(3) && before.len() < CAMERAS / 2, "{took:?}, {} pictures", before.len());
+    assert!(took < Duration::from_secs(8) && before.len() < CAMERAS / 2, "{took:?}, {} pictures", before.len());
     assert!(!daemon.log().contains("no connection to the broker"), "{}", daemon.log());
 }
 
