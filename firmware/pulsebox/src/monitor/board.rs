@@ -322,6 +322,34 @@ impl Snapshot {
     }
 }
 
+/// Cameras by state.
+#[derive(Clone, Copy, Debug, Default, Serialize, utoipa::ToSchema)]
+#[allow(missing_docs)] // named after the states
+pub struct Counts {
+    pub up: usize,
+    pub degraded: usize,
+    pub down: usize,
+    pub unknown: usize,
+    pub paused: usize,
+}
+
+impl Counts {
+    /// How many cameras are in each state now.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut counts = Self::default();
+        for camera in snapshot.cameras.values() {
+            *match camera.state {
+                State::Up => &mut counts.up,
+                State::Degraded => &mut counts.degraded,
+                State::Down => &mut counts.down,
+                State::Unknown => &mut counts.unknown,
+                State::Paused => &mut counts.paused,
+            } += 1;
+        }
+        counts
+    }
+}
+
 /// What just happened.
 #[derive(Clone, Debug)]
 pub enum Event {
