@@ -190,6 +190,7 @@ pub fn describe(stream: &StreamInfo) -> String {
         Codec::H264 => "H.264",
         Codec::H265 => "H.265",
         Codec::Mjpeg => "JPEG",
+        Codec::Raw => "raw",
     });
     let codec = codec.map(|c| stream.profile.as_ref().map_or_else(|| c.to_owned(), |profile| format!("{c} {profile}")));
     let parts = [
