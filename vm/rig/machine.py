@@ -103,7 +103,7 @@ class Machine:
             if boot.initrd is not None:
                 self.console.wait_ready(self.deadline)
                 # Devices that were there from the start have their nodes and links, and the network its address.
-                self.console.ask("udevadm settle --timeout=120 && [ -n \"$(ip route)\" ]", 130)
+                self.console.ask("udevadm settle --timeout=120; until [ -n \"$(ip route)\" ]; do sleep 0.2; done", 150)
         except (ConsoleError, MonitorError) as error:
             raise MachineError(f"{self.kind.name} is not up after {self.deadline:.0f} s: {error}\n{self.tail()}") from error
         self.boot_seconds = time.monotonic() - began
