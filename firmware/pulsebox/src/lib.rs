@@ -1,7 +1,7 @@
 //! Pulsebox watches cameras and proves that each shows a living picture.
 //!
 //! A room may use the rooms before it in this list, never those after it:
-//! `config` → `camera` → `picture` → `monitor` (with the board) → `history`, `mqtt`; `picture` → `live` → `web`.
+//! `config` → `camera` → `picture` → `monitor` (with the board) → `history`, `leds`, `mqtt`; `picture` → `live` → `web`.
 //! `main.rs` wires them. See `README.md`, "How the house is laid out".
 
 pub mod allocator;
@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod history;
 pub mod host;
+pub mod leds;
 pub mod live;
 pub mod monitor;
 pub mod mqtt;

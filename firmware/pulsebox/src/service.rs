@@ -13,8 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::camera::url::mask;
-use crate::monitor;
-use crate::monitor::board::Board;
+use crate::monitor::board::{Board, Counts};
 
 /// The environment variable that sets how much is logged: error, warn, info (default), debug or trace.
 pub const LOG_LEVEL: &str = "PULSEBOX_LOG";
@@ -115,7 +114,7 @@ pub async fn keep_systemd_informed(board: Board, well: impl Fn() -> bool, stop: 
 
 /// `11 of 13 cameras up, 1 down, 1 degraded`.
 pub fn status_line(board: &Board) -> String {
-    let [up, degraded, down, unknown, paused] = monitor::count(board);
+    let Counts { up, degraded, down, unknown, paused } = Counts::of(&board.now());
     let all = up + degraded + down + unknown + paused;
     if all == 0 {
         return "nothing to watch yet".into();

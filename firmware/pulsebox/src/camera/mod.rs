@@ -1,7 +1,6 @@
 //! Opens a camera and yields its encoded frames, or says on which rung of the ladder it failed.
 //!
-//! What is here: network cameras over RTSP and HTTP. Local cameras (V4L2) are named and refused with
-//! `unsupported` until their room is built.
+//! What is here: network cameras over RTSP and HTTP, local ones over V4L2.
 
 mod answer;
 pub(crate) mod dial;
@@ -9,9 +8,11 @@ pub mod fault;
 mod gate;
 mod http;
 mod multipart;
+pub mod raw;
 mod rtsp;
 pub mod sessions;
 pub mod url;
+pub mod v4l2;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 pub use fault::{Fault, LADDER, Rung, Severity, Verdict};
+pub use raw::{RawFormat, RawLayout};
 pub use sessions::{Sessions, StreamKind};
 pub use url::CameraUrl;
 
@@ -34,15 +36,18 @@ pub enum Codec {
     H265,
     /// JPEG pictures: RTP/JPEG, multipart HTTP or one still.
     Mjpeg,
+    /// Pictures as a local camera's sensor or converter gives them, not compressed; [`Frame::raw`] tells their form.
+    Raw,
 }
 
 impl Codec {
-    /// `h264`, `h265` or `mjpeg`.
+    /// `h264`, `h265`, `mjpeg` or `raw`.
     pub fn name(self) -> &'static str {
         match self {
             Codec::H264 => "h264",
             Codec::H265 => "h265",
             Codec::Mjpeg => "mjpeg",
+            Codec::Raw => "raw",
         }
     }
 }
@@ -55,8 +60,10 @@ pub struct Frame {
     /// Whether a decoder can start here.
     pub key: bool,
     /// H.264 and H.265: one access unit in Annex B form (start codes), with its parameter sets in
-    /// front where `key` is set. JPEG: one whole JPEG file.
+    /// front where `key` is set. JPEG: one whole JPEG file. Raw: the picture as `raw` says.
     pub data: Bytes,
+    /// How `data` lies, of [`Codec::Raw`] alone.
+    pub raw: Option<RawLayout>,
     /// The camera's own time of this frame, from an arbitrary start.
     pub at: Duration,
     /// When its last byte arrived.
@@ -70,7 +77,7 @@ pub struct Frame {
 pub struct StreamInfo {
     /// How the pictures are coded.
     pub codec: Option<Codec>,
-    /// For instance `High 3.1` or `Main 4.0`; none for JPEG.
+    /// For instance `High 3.1` or `Main 4.0`; raw: the pixels' form, `YUYV`; none for JPEG.
     pub profile: Option<String>,
     /// Pixels.
     pub width: Option<u32>,
@@ -219,6 +226,8 @@ pub enum Session {
     Rtsp(Box<rtsp::RtspSession>),
     /// Multipart JPEG or a still over HTTP or HTTPS.
     Http(Box<http::HttpSession>),
+    /// A camera at this machine.
+    Local(Box<v4l2::LocalSession>),
 }
 
 impl Session {
@@ -234,9 +243,7 @@ impl Session {
             url::Scheme::Http | url::Scheme::Https => {
                 Ok(Self::Http(Box::new(http::HttpSession::open(target, climb, goodbyes).await?)))
             }
-            url::Scheme::V4l2 => {
-                Err(Fault::new(Verdict::Unsupported, "this version does not read local cameras (v4l2) yet"))
-            }
+            url::Scheme::V4l2 => Ok(Self::Local(Box::new(v4l2::LocalSession::open(target, climb, goodbyes).await?))),
         }
     }
 
@@ -248,6 +255,7 @@ impl Session {
         match self {
             Self::Rtsp(session) => session.next().await,
             Self::Http(session) => session.next().await,
+            Self::Local(session) => session.next().await,
         }
     }
 
@@ -256,21 +264,22 @@ impl Session {
         match self {
             Self::Rtsp(session) => session.first_packet(),
             Self::Http(session) => session.first_packet(),
+            Self::Local(session) => session.first_packet(),
         }
     }
 
-    /// Media packets received; none where packets are not seen (HTTP).
+    /// Media packets received; none where there are none to be seen (HTTP, V4L2).
     pub fn packets(&self) -> Option<u64> {
         match self {
             Self::Rtsp(session) => Some(session.packets()),
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Local(_) => None,
         }
     }
 
     /// False for a still picture: it has no frame rate.
     pub fn is_stream(&self) -> bool {
         match self {
-            Self::Rtsp(_) => true,
+            Self::Rtsp(_) | Self::Local(_) => true,
             Self::Http(session) => session.is_stream(),
         }
     }

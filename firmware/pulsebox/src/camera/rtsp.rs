@@ -77,6 +77,7 @@ impl RtspSession {
                 key: frame.is_random_access_point(),
                 at: Duration::from_secs_f64(elapsed as f64 / f64::from(self.clock_rate)),
                 arrived: Instant::now(),
+                raw: None,
                 lost: frame.loss().into(),
                 data: Bytes::from(frame.into_data()),
             });

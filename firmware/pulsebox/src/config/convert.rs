@@ -180,7 +180,7 @@ fn expect(fields: &Fields) -> Expect {
     let codec = fields.text("codec");
     Expect {
         min_fps: fields.f64("min_fps").map(|fps| fps as f32),
-        codec: [Codec::H264, Codec::H265, Codec::Mjpeg]
+        codec: [Codec::H264, Codec::H265, Codec::Mjpeg, Codec::Raw]
             .into_iter()
             .find(|known| codec.as_deref() == Some(known.name())),
         width: fields.u64("width").map(whole),
@@ -296,10 +296,14 @@ fn mqtt(fields: &Fields, problems: &mut Vec<Problem>) -> Mqtt {
 }
 
 fn leds(fields: &Fields) -> Leds {
+    let default = Leds::default();
     Leds {
         green: fields.u64("green").map(whole),
         red: fields.u64("red").map(whole),
-        act: fields.bool("act").unwrap_or(false),
+        act: fields.bool("act").unwrap_or(default.act),
+        chip: fields.text("chip").map(Into::into),
+        active_low: fields.bool("active_low").unwrap_or(default.active_low),
+        brightness: fields.u64("brightness").map_or(default.brightness, whole),
         quiet_hours: fields.hours("quiet_hours"),
     }
 }

@@ -53,7 +53,7 @@ pub fn id_from_name(name: &str) -> Option<String> {
 }
 
 /// Whether `id` may be given: `[a-z0-9_-]{1,64}`.
-pub(super) fn is_valid(id: &str) -> bool {
+pub(crate) fn is_valid(id: &str) -> bool {
     (1..=LONGEST).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
 }

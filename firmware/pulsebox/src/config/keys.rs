@@ -141,7 +141,7 @@ pub static STREAM: Section = Section { path: "streams[]", keys: &[
 #[rustfmt::skip]
 pub static EXPECT: Section = Section { path: "streams[].expect", keys: &[
     key("min_fps", Decimal(0.1, 240.0), "frames/s", Means("not judged"), "Fewer is `low_fps`."),
-    key("codec", OneOf(&["h264", "h265", "mjpeg"]), "", Means("learnt"), "Another is `changed`."),
+    key("codec", OneOf(&["h264", "h265", "mjpeg", "raw"]), "", Means("learnt"), "Another is `changed`."),
     key("width", Whole(16, 16_384), "px", Means("learnt"), "Another is `changed`."),
     key("height", Whole(16, 16_384), "px", Means("learnt"), "Another is `changed`."),
 ] };
@@ -201,7 +201,10 @@ pub static HOME_ASSISTANT: Section = Section { path: "mqtt.home_assistant", keys
 pub static LEDS: Section = Section { path: "leds", keys: &[
     key("green", Whole(0, 53), "GPIO line", Means("none"), "By line of the header's chip."),
     key("red", Whole(0, 53), "GPIO line", Means("none"), "By line of the header's chip."),
-    key("act", Bool, "", Is("false"), "Use the Pi's own green LED as well."),
+    key("act", Bool, "", Is("true"), "Use the Pi's own green LED (ACT) as well. Where the machine has none, nothing happens."),
+    key("chip", Text(1, 64), "characters", Means("the header's own chip"), "The GPIO chip's label, for a board that is no Raspberry Pi: `gpiodetect` lists them."),
+    key("active_low", Bool, "", Is("false"), "The LEDs light when their line is low: wired from 3.3 V to the line."),
+    key("brightness", Whole(1, 100), "%", Is("100"), "How bright, where a line can be dimmed (hardware PWM)."),
     key("quiet_hours", Hours, "HH:MM-HH:MM", Means("none"), "LEDs are dark from the first to the second time, over midnight too. In quotes."),
 ] };
 

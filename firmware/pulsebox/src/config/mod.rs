@@ -26,6 +26,7 @@ mod yaml;
 use std::path::Path;
 
 pub use id::id_from_name;
+pub(crate) use id::is_valid as is_id;
 pub(crate) use mask::has_masked_secret;
 pub use model::*;
 pub use problem::{Errors, Problem, ReadError, Warning};

@@ -256,16 +256,29 @@ pub struct HomeAssistant {
 }
 
 /// `leds:`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Leds {
     /// GPIO line of the header.
     pub green: Option<u32>,
     /// GPIO line of the header.
     pub red: Option<u32>,
-    /// Use the Pi's own LED. Default false here, true in the image's file.
+    /// Use the Pi's own LED. Default true.
     pub act: bool,
+    /// The GPIO chip's label; none: the header's own.
+    pub chip: Option<String>,
+    /// The LEDs light when their line is low.
+    pub active_low: bool,
+    /// Percent, 1 to 100, where a line can be dimmed. Default 100.
+    pub brightness: u8,
     /// `22:00-07:00`: start and end in the configured time zone.
     pub quiet_hours: Option<(jiff::civil::Time, jiff::civil::Time)>,
+}
+
+impl Default for Leds {
+    fn default() -> Self {
+        let (green, red, chip, quiet_hours) = (None, None, None, None);
+        Self { green, red, act: true, chip, active_low: false, brightness: 100, quiet_hours }
+    }
 }
 
 /// `web:`.

@@ -19,7 +19,7 @@ pub fn box_id(data: &Path) -> String {
     let path = data.join(FILE);
     if let Ok(text) = fs::read_to_string(&path) {
         let id = text.trim();
-        if id.len() == LENGTH && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        if is_box_id(id) {
             return id.into();
         }
         log::warn!("{} holds no id of {LENGTH} hex digits; a new one is made", path.display());
@@ -37,6 +37,11 @@ pub fn box_id(data: &Path) -> String {
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let hash = digest(&SHA256, format!("pulsebox {}", machine.trim()).as_bytes());
     hex(hash.as_ref().get(..LENGTH / 2).unwrap_or_default())
+}
+
+/// Whether `text` may be a box's id: 8 lower-case hex digits.
+pub fn is_box_id(text: &str) -> bool {
+    text.len() == LENGTH && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@ mod clock;
 mod network;
 mod sample;
 
-pub use box_id::box_id;
+pub use box_id::{box_id, is_box_id};
 pub use clock::clock_trust;
 pub use network::{Interfaces, watch_network};
 pub use sample::watch_box;

@@ -58,7 +58,7 @@ impl Track {
             return Err(undecodable("the key frame does not tell the picture's size"));
         };
         let (mime, init) = match key.codec {
-            Codec::Mjpeg => ("image/jpeg".to_owned(), Bytes::new()),
+            Codec::Mjpeg | Codec::Raw => ("image/jpeg".to_owned(), Bytes::new()),
             Codec::H264 => {
                 let (codec, entry) = avc1(&key.data, (width, height))?;
                 (video(&codec), initialisation(entry, width, height)?)
@@ -112,7 +112,7 @@ fn kind(codec: Codec, unit: &[u8]) -> Unit {
             35..=38 => Unit::Idle,
             _ => Unit::Media,
         },
-        Codec::Mjpeg => Unit::Media,
+        Codec::Mjpeg | Codec::Raw => Unit::Media,
     }
 }
 

@@ -294,6 +294,34 @@ pub struct BoxStatus {
     pub broker: BrokerStatus,
     /// Somebody wants to know which box this is, until then.
     pub identify_until: Option<Timestamp>,
+    /// The LEDs.
+    pub leds: LedsStatus,
+}
+
+/// The LEDs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct LedsStatus {
+    /// The row of the LED card that is shown, `camera_down`; none where all is dark: no LED, or quiet hours.
+    pub shows: Option<&'static str>,
+    /// Blinks of a row that counts, else 0.
+    pub count: usize,
+    /// Quiet hours: only `identify` is shown.
+    pub is_quiet: bool,
+    /// Each LED that is configured.
+    pub lamps: Vec<LampStatus>,
+}
+
+/// One LED.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct LampStatus {
+    /// `green`, `red`, `act` or a camera's id.
+    pub lamp: String,
+    /// Where it is: `line 27 of pinctrl-bcm2711`, `/sys/class/leds/ACT`.
+    pub at: String,
+    /// Whether it can be dimmed.
+    pub dims: bool,
+    /// Why it does not light, and what to do about it.
+    pub problem: Option<String>,
 }
 
 /// What is.
@@ -319,6 +347,34 @@ impl Snapshot {
     /// The cameras in the configuration's order.
     pub fn in_order(&self) -> impl Iterator<Item = &Arc<CameraStatus>> {
         self.order.iter().filter_map(|id| self.cameras.get(id))
+    }
+}
+
+/// Cameras by state.
+#[derive(Clone, Copy, Debug, Default, Serialize, utoipa::ToSchema)]
+#[allow(missing_docs)] // named after the states
+pub struct Counts {
+    pub up: usize,
+    pub degraded: usize,
+    pub down: usize,
+    pub unknown: usize,
+    pub paused: usize,
+}
+
+impl Counts {
+    /// How many cameras are in each state now.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let mut counts = Self::default();
+        for camera in snapshot.cameras.values() {
+            *match camera.state {
+                State::Up => &mut counts.up,
+                State::Degraded => &mut counts.degraded,
+                State::Down => &mut counts.down,
+                State::Unknown => &mut counts.unknown,
+                State::Paused => &mut counts.paused,
+            } += 1;
+        }
+        counts
     }
 }
 

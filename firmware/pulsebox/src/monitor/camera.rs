@@ -90,10 +90,8 @@ impl CameraTask {
         let mut newest = before.recent;
         newest.drain(..newest.len().saturating_sub(RECENT_KEPT));
         let mut judge = Judge::default();
-        if let (Some(last), Some(incident)) = (newest.last(), &before.incident)
-            && last.verdict == Verdict::Frozen
-        {
-            judge.go_on_frozen(incident.from);
+        if before.incident.is_some() && newest.last().is_some_and(|last| last.verdict == Verdict::Frozen) {
+            judge.go_on_frozen();
         }
         let apart = START_APART.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
         Self {

@@ -48,9 +48,9 @@ impl Judge {
         *self = Self::default();
     }
 
-    /// The camera was frozen since `since` when the box last ran: it is until another picture is seen.
-    pub fn go_on_frozen(&mut self, since: Timestamp) {
-        self.memory.go_on_frozen(since);
+    /// The camera was frozen when the box last ran: it is until another picture is seen.
+    pub fn go_on_frozen(&mut self) {
+        self.memory.go_on_frozen();
     }
 
     /// Judges a look.
@@ -190,6 +190,7 @@ pub fn describe(stream: &StreamInfo) -> String {
         Codec::H264 => "H.264",
         Codec::H265 => "H.265",
         Codec::Mjpeg => "JPEG",
+        Codec::Raw => "raw",
     });
     let codec = codec.map(|c| stream.profile.as_ref().map_or_else(|| c.to_owned(), |profile| format!("{c} {profile}")));
     let parts = [
@@ -258,7 +259,7 @@ mod tests {
     fn a_camera_that_was_frozen_before_a_restart_is_so_until_another_picture_is_seen() {
         let camera = CameraConfig::new("gate", CameraUrl::parse("rtsp://192.0.2.1/").unwrap());
         let mut judge = Judge::default();
-        judge.go_on_frozen(Timestamp::UNIX_EPOCH);
+        judge.go_on_frozen();
         let mut see = |(second, print, reading): (i64, u64, Reading)| {
             let at = Timestamp::from_second(3600 + second).unwrap();
             let picture = Some(Looked::Structure(Structure { width: 640, height: 360, profile: None, print }));

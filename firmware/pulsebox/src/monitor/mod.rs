@@ -269,13 +269,3 @@ impl Monitor {
         Watched { config, orders, stop, task: tokio::spawn(task.run(self.broken.0.clone())) }
     }
 }
-
-/// Counts the cameras in each state: `[up, degraded, down, unknown, paused]`.
-pub fn count(board: &Board) -> [usize; 5] {
-    let mut counts = [0; 5];
-    for camera in board.now().cameras.values() {
-        counts[camera.state as usize] += 1;
-    }
-    debug_assert_eq!(State::ALL.len(), counts.len());
-    counts
-}

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::camera::{Codec, Severity, Verdict};
-use crate::monitor::board::{BoxStatus, CameraStatus, ClockState, Report, Snapshot, State, tenth};
+use crate::monitor::board::{BoxStatus, CameraStatus, ClockState, Counts, Report, Snapshot, State, tenth};
 use crate::monitor::overall::Overall;
 use crate::monitor::stream_pulse;
 
@@ -68,7 +68,7 @@ struct System<'a> {
     name: &'a str,
     version: &'static str,
     overall: Overall,
-    cameras: Counts,
+    cameras: Cameras,
     uptime_seconds: u64,
     started_at: Option<Timestamp>,
     addresses: &'a [IpAddr],
@@ -92,15 +92,12 @@ struct System<'a> {
     daemon_cpu_percent: f64,
 }
 
-/// How many cameras are in each state.
-#[derive(Default, Serialize)]
-struct Counts {
+/// How many cameras there are, and in each state.
+#[derive(Serialize)]
+struct Cameras {
     total: usize,
-    up: usize,
-    degraded: usize,
-    down: usize,
-    unknown: usize,
-    paused: usize,
+    #[serde(flatten)]
+    by_state: Counts,
 }
 
 /// `cam/<id>/state`.
@@ -154,7 +151,7 @@ pub fn system(snapshot: &Snapshot, running: Duration) -> Value {
         name: &host.name,
         version: host.version,
         overall: Overall::of(snapshot),
-        cameras: counts(snapshot),
+        cameras: Cameras { total: snapshot.cameras.len(), by_state: Counts::of(snapshot) },
         uptime_seconds: host.uptime_seconds,
         started_at: host.started_at,
         addresses: &host.addresses,
@@ -214,21 +211,6 @@ fn is_problem(state: State) -> Option<bool> {
 
 fn rungs(report: &Report) -> BTreeMap<&'static str, f64> {
     report.rungs.iter().map(|time| (time.rung.name(), tenth(time.ms))).collect()
-}
-
-fn counts(snapshot: &Snapshot) -> Counts {
-    let mut counts = Counts::default();
-    for camera in snapshot.cameras.values() {
-        counts.total += 1;
-        *match camera.state {
-            State::Up => &mut counts.up,
-            State::Degraded => &mut counts.degraded,
-            State::Down => &mut counts.down,
-            State::Unknown => &mut counts.unknown,
-            State::Paused => &mut counts.paused,
-        } += 1;
-    }
-    counts
 }
 
 /// To the second, all of one form: the same time before and after a restart, which keeps milliseconds only, is the

@@ -23,12 +23,15 @@ const SAME_FOR_EACH_DIFFERENT: u32 = 8;
 /// Pictures in a row that cannot be compared with the streak's first, before it is given up.
 const INCOMPARABLE: u32 = 4;
 
+/// What is said of a picture that was frozen before the box was started.
+const CARRIED: &str = "it was when the box last ran, and no other picture was seen since";
+
 /// What the last checks of one camera saw: at most one fingerprint, about 25 kB.
 #[derive(Debug, Default)]
 pub struct Memory {
     streak: Option<Streak>,
-    /// The picture was frozen, since then, when the box last ran, and none was seen since.
-    carried: Option<Timestamp>,
+    /// The picture was frozen when the box last ran, and none was seen since.
+    is_carried: bool,
 }
 
 /// The same picture, seen at `checks` checks in a row.
@@ -70,11 +73,8 @@ impl Memory {
     /// Judges a picture that an earlier look may have seen too. It is no new sign of a frozen camera, nor of a living
     /// one: what was known of that stands.
     pub fn judge_again(&self, looked: &Looked, alarm: &Alarm, at: Timestamp) -> Option<(Verdict, String)> {
-        if let Some(since) = self.carried.filter(|_| alarm.frozen_checks > 0) {
-            return Some((
-                Verdict::Frozen,
-                Streak { is_carried: true, ..Streak::begin(looked, since) }.detail(Duration::ZERO),
-            ));
+        if self.is_carried && alarm.frozen_checks > 0 {
+            return Some((Verdict::Frozen, CARRIED.into()));
         }
         let streak = self.streak.as_ref().filter(|streak| {
             alarm.frozen_checks > 0 && matches!(streak.first.likeness(looked, alarm), Likeness::Same { .. })
@@ -84,10 +84,10 @@ impl Memory {
         black(looks, alarm).or(frozen).or_else(|| covered(looks, alarm))
     }
 
-    /// The picture was frozen since `since` when the box last ran. One look cannot tell whether it still is, so it
+    /// The picture was frozen when the box last ran. One look cannot tell whether it still is, so it
     /// is taken to be until a second one shows another picture.
-    pub fn go_on_frozen(&mut self, since: Timestamp) {
-        self.carried = Some(since);
+    pub fn go_on_frozen(&mut self) {
+        self.is_carried = true;
     }
 
     /// Forgets all pictures: after a pause, a change of the camera's settings, or a fault.
@@ -109,9 +109,8 @@ impl Memory {
             }
             (Some(streak), Likeness::Incomparable) if streak.incomparable < INCOMPARABLE => streak.incomparable += 1,
             (streak, _) => {
-                let carried = self.carried.take();
-                let begun = Streak::begin(looked, carried.unwrap_or(at));
-                *streak = Some(Streak { is_carried: carried.is_some(), ..begun });
+                let is_carried = std::mem::take(&mut self.is_carried);
+                *streak = Some(Streak { is_carried, ..Streak::begin(looked, at) });
             }
         }
         self.streak.as_ref()?.verdict(alarm, at)
@@ -148,7 +147,7 @@ impl Streak {
     fn detail(&self, lasted: Duration) -> String {
         let Self { checks, percent, .. } = self;
         if self.is_carried {
-            "it was when the box last ran, and no other picture was seen since".into()
+            CARRIED.into()
         } else if *percent == 0.0 {
             format!("the same picture at {checks} checks over {} s", lasted.as_secs())
         } else {

@@ -111,6 +111,7 @@ pub fn look(frame: &Frame, want_thumbnail: bool) -> Result<Looked, Fault> {
         Codec::H264 => h264::look(&frame.data, want_thumbnail),
         Codec::H265 => h265::look(&frame.data).map(Looked::Structure),
         Codec::Mjpeg => jpeg::look(&frame.data, want_thumbnail),
+        Codec::Raw => Err(unsupported("the camera sends pictures that are not coded")),
     }
 }
 
@@ -121,6 +122,7 @@ pub fn describe(frame: &Frame) -> StreamInfo {
         Codec::H264 => h264::describe(&frame.data),
         Codec::H265 => h265::describe(&frame.data),
         Codec::Mjpeg => (None, jpeg::size(&frame.data)),
+        Codec::Raw => (None, frame.raw.map(|raw| (raw.width, raw.height))),
     };
     StreamInfo {
         codec: Some(frame.codec),

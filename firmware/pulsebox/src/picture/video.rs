@@ -42,6 +42,7 @@ impl StreamDecoder {
                 Ok(Some(Picture(Held::Jpeg(jpeg::decode_whole(&frame.data)?))))
             }
             Codec::H265 => Err(unsupported("the camera sends H.265, which is not decoded here")),
+            Codec::Raw => Err(unsupported("the camera sends pictures that are not coded")),
         }
     }
 

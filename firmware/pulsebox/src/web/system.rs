@@ -14,7 +14,7 @@ use super::Shared;
 use super::error::ApiError;
 use super::params::Params;
 use crate::camera::{Codec, StreamKind};
-use crate::monitor::board::{BoxStatus, Snapshot, State as CameraState};
+use crate::monitor::board::{BoxStatus, Counts};
 use crate::monitor::overall::Overall;
 
 /// The most of each kind of connection.
@@ -51,32 +51,6 @@ impl Connections {
             mjpeg: shared.live.mjpeg().clients(),
             limits,
         }
-    }
-}
-
-/// Cameras by state.
-#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
-pub(super) struct Counts {
-    pub up: usize,
-    pub degraded: usize,
-    pub down: usize,
-    pub unknown: usize,
-    pub paused: usize,
-}
-
-impl Counts {
-    pub fn of(snapshot: &Snapshot) -> Self {
-        let mut counts = Self::default();
-        for camera in snapshot.in_order() {
-            *match camera.state {
-                CameraState::Up => &mut counts.up,
-                CameraState::Degraded => &mut counts.degraded,
-                CameraState::Down => &mut counts.down,
-                CameraState::Unknown => &mut counts.unknown,
-                CameraState::Paused => &mut counts.paused,
-            } += 1;
-        }
-        counts
     }
 }
 

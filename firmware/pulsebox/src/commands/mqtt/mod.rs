@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pulsebox::camera::Fault;
 use pulsebox::config::{self, Mqtt};
+use pulsebox::host::is_box_id;
 use pulsebox::mqtt::{Heard, watch};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -68,8 +69,7 @@ pub struct Args {
 }
 
 fn box_id(text: &str) -> Result<String, String> {
-    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    if text.len() == 8 && text.bytes().all(is_hex) {
+    if is_box_id(text) {
         return Ok(text.into());
     }
     Err("give the 8 hex digits that stand in the box's topics".into())

@@ -212,6 +212,7 @@ fn picture(payload: &Bytes) -> String {
         data: payload.clone(),
         at: Duration::ZERO,
         arrived: Instant::now(),
+        raw: None,
         lost: 0,
     };
     let looks = describe(&frame);

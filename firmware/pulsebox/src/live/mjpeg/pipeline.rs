@@ -273,7 +273,7 @@ impl Worker {
     fn take(&mut self, frame: &Frame, wanted: &[Quality]) -> Result<(), Fault> {
         match frame.codec {
             Codec::Mjpeg => self.take_jpeg(frame, wanted),
-            Codec::H264 | Codec::H265 => self.decode(frame, wanted),
+            Codec::H264 | Codec::H265 | Codec::Raw => self.decode(frame, wanted),
         }
     }
 

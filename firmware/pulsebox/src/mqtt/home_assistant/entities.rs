@@ -97,7 +97,7 @@ const fn diagnostic(
     icon: &'static str,
     about: &'static str,
 ) -> Entity {
-    Entity { key, name, kind, class, icon, is_diagnostic: true, about }
+    Entity { is_diagnostic: true, ..shown(key, name, kind, class, icon, about) }
 }
 
 const fn shown(

@@ -1,3 +1,5 @@
+//! What Home Assistant is told, held to the tables and to the documentation.
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;

@@ -20,10 +20,15 @@ impl Publisher<'_> {
         self.outbox.add(Due::System);
         self.outbox.add(Due::Status);
         for id in self.known.clone() {
-            self.outbox.add(Due::State(id.clone()));
-            self.outbox.add(Due::Attributes(id.clone()));
+            self.note_camera(&id);
             self.outbox.add(Due::Frame(id));
         }
+    }
+
+    /// What is said of a camera that is there.
+    fn note_camera(&mut self, id: &str) {
+        self.outbox.add(Due::State(id.into()));
+        self.outbox.add(Due::Attributes(id.into()));
     }
 
     /// All devices, and all that there is of cameras that came or went.
@@ -32,10 +37,10 @@ impl Publisher<'_> {
         for gone in self.known.difference(&there) {
             self.outbox.add(Due::Forget(gone.clone()));
         }
-        for new in there.difference(&self.known) {
-            self.outbox.add(Due::State(new.clone()));
-            self.outbox.add(Due::Attributes(new.clone()));
-            self.outbox.add(Due::CameraDiscovery(new.clone()));
+        let new: Vec<String> = there.difference(&self.known).cloned().collect();
+        for id in new {
+            self.note_camera(&id);
+            self.outbox.add(Due::CameraDiscovery(id));
         }
         self.pictures.retain(|id, _| there.contains(id));
         if self.mqtt.home_assistant.enabled {
@@ -51,12 +56,10 @@ impl Publisher<'_> {
                 if self.is_picture_due(&camera) {
                     self.outbox.add(Due::Frame(camera.clone()));
                 }
-                self.outbox.add(Due::State(camera.clone()));
-                self.outbox.add(Due::Attributes(camera));
+                self.note_camera(&camera);
             }
             Event::StateChanged { camera, .. } => {
-                self.outbox.add(Due::State(camera.clone()));
-                self.outbox.add(Due::Attributes(camera));
+                self.note_camera(&camera);
                 self.note_system();
             }
             Event::IncidentOpened(incident) | Event::IncidentClosed(incident) => {
@@ -66,10 +69,7 @@ impl Publisher<'_> {
                 self.note_devices();
                 self.note_system();
             }
-            Event::SettingsChanged { camera } => {
-                self.outbox.add(Due::State(camera.clone()));
-                self.outbox.add(Due::Attributes(camera));
-            }
+            Event::SettingsChanged { camera } => self.note_camera(&camera),
             Event::HostChanged => {
                 let host = self.means.board.now().host.clone();
                 let face = self.face_of(&host);

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use rumqttc::Publish;
 
+use crate::config::is_id;
 use crate::mqtt::Names;
 use crate::mqtt::command::PAYLOAD_MAX;
 
@@ -58,11 +59,6 @@ fn order(camera: Option<String>, message: &Publish) -> Heard {
     }
     // A copy: the library's slice would keep all that was read with it, megabytes perhaps, while the order waits.
     Heard::Order(Order { camera, payload: Bytes::copy_from_slice(&message.payload), is_retained: message.retain })
-}
-
-fn is_id(id: &str) -> bool {
-    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-    !id.is_empty() && id.len() <= 64 && id.bytes().all(known)
 }
 
 #[cfg(test)]

@@ -77,8 +77,7 @@ impl Publisher<'_> {
 
     /// Whether this is none of our cameras, or no longer. One that is configured and not yet on the board is ours.
     pub(super) fn is_gone(&self, id: &str) -> bool {
-        let is_configured = || self.means.config.current().cameras.iter().any(|camera| camera.id == id);
-        self.means.board.camera(id).is_none() && !is_configured()
+        self.means.board.camera(id).is_none() && self.means.config.current().camera(id).is_none()
     }
 
     pub(super) fn system(&self) -> Value {

@@ -1,0 +1,55 @@
+//! How a picture that is not compressed lies in memory.
+
+/// The form of the pixels, by what the kernel calls them (V4L2's pixel formats).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RawFormat {
+    /// `YUYV`: luma and chroma in turn, 16 bits a pixel, 4:2:2.
+    Yuyv,
+    /// `NV12`: a plane of luma, then one of Cb and Cr in turn at half size, 12 bits a pixel.
+    Nv12,
+    /// One colour a pixel, as the sensor has it.
+    Bayer {
+        /// Which colour comes first.
+        order: BayerOrder,
+        /// How each pixel is stored.
+        depth: BayerDepth,
+    },
+}
+
+/// The first two pixels of the first two rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // they are their own names
+pub enum BayerOrder {
+    Rggb,
+    Grbg,
+    Gbrg,
+    Bggr,
+}
+
+/// Bits of a Bayer pixel and how they are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BayerDepth {
+    /// One byte.
+    Eight,
+    /// So many bits (10, 12 or 16) in two bytes, little endian.
+    Wide(u8),
+    /// MIPI's packing: four pixels in five bytes, the low bits in the fifth (`pRAA`).
+    Packed10,
+    /// MIPI's packing: two pixels in three bytes, the low bits in the third (`pRCC`).
+    Packed12,
+}
+
+/// One picture's form and size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawLayout {
+    /// Its pixels.
+    pub format: RawFormat,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Bytes from one row to the next, of the first plane.
+    pub stride: u32,
+    /// Luma 0 to 255 and not 16 to 235; Bayer: always.
+    pub full_range: bool,
+}
