@@ -41,7 +41,7 @@ impl Says {
         match (self, owner) {
             (Self::Nothing, _) => Pattern::steady(0),
             (Self::Box(shown), Owner::Box(lamp)) => shown.pattern(*lamp),
-            // No such LED is made; ACT would speak for the box.
+            // The demo has every LED show the card.
             (Self::Box(shown), Owner::Camera(_)) => shown.pattern(BoxLamp::Act),
             (Self::Camera(state), _) => own_pattern(state),
         }
@@ -229,6 +229,11 @@ impl Fixtures {
     pub fn has_box_lamp(&self) -> bool {
         let is_one = |it: &Fixture| matches!((&it.owner, &it.light), (Owner::Box(_), Light::Ours { .. }));
         self.fixtures.iter().any(is_one)
+    }
+
+    /// Whether any LED is ours.
+    pub fn has_lamp(&self) -> bool {
+        self.fixtures.iter().any(|it| matches!(it.light, Light::Ours { .. }))
     }
 
     /// Each LED for the board; those that are nowhere and not missed apart.

@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod card;
+pub mod demo;
 pub mod fixtures;
 pub mod gpio;
 pub mod own;
