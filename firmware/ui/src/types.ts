@@ -150,6 +150,8 @@ export interface LadderRow {
   title: string;
   told_by: string;
   advice: string;
+  /** Where they differ for a camera at the box. */
+  local: { title: string; advice: string } | null;
 }
 
 /** The box on its MQTT broker. */
