@@ -208,7 +208,7 @@ class Machine:
         for path, content in self._files.items():
             place = f"overlay/{path.lstrip('/')}"
             if isinstance(content, bytes):
-                own.file(place, content, 0o755)
+                own.file(place, content, 0o755 if content.startswith((b"#!", b"\x7fELF")) else 0o644)
             else:
                 own.copy(place, content)
         joined = self._work / "initrd"
