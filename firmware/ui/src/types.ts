@@ -196,6 +196,8 @@ export interface LedsStatus {
   count: number;
   is_quiet: boolean;
   lamps: LampStatus[];
+  /** What the machine is, where it is a Raspberry Pi. */
+  machine?: string | null;
 }
 
 /** The box's own LEDs, as the card has columns for them. */
