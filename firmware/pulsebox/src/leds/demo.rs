@@ -131,7 +131,7 @@ impl Lamp for Character {
     }
 }
 
-fn mark(level: u8) -> char {
+pub(crate) fn mark(level: u8) -> char {
     match level {
         0 => '·',
         1..ON_FROM => '░',
