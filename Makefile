@@ -1,5 +1,5 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run page test test-rust test-page test-api test-ha lint bench
+.PHONY: help run page test test-rust test-page test-api test-ha lint bench binary
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,3 +39,7 @@ bench: page  ## CPU, memory, disk, live views and MQTT beside ffprobe, ffmpeg, O
 	/usr/bin/python3 scripts/bench.py
 	/usr/bin/python3 scripts/bench-live.py
 	/usr/bin/python3 scripts/bench-mqtt.py
+
+binary: page  ## the static binary for a 64-bit Pi, target/pulsebox-aarch64 (the first time fetches 100 MB and takes some minutes)
+	@scripts/need binary
+	@scripts/build-binary

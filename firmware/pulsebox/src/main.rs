@@ -39,6 +39,11 @@ enum Command {
         #[command(subcommand)]
         command: MqttCommand,
     },
+    /// The LEDs
+    Leds {
+        #[command(subcommand)]
+        command: LedsCommand,
+    },
     /// Work on a configuration
     Config {
         #[command(subcommand)]
@@ -61,6 +66,12 @@ enum MqttCommand {
     Watch(commands::mqtt::Args),
 }
 
+#[derive(Subcommand)]
+enum LedsCommand {
+    /// Play every pattern of the LED card with its name
+    Demo(commands::leds::Args),
+}
+
 fn main() -> ExitCode {
     pulsebox::allocator::tame();
     let cli = Cli::parse();
@@ -69,6 +80,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Password { data } => commands::password::forget(&data),
         Command::Mqtt { command: MqttCommand::Watch(args) } => commands::mqtt::run(&args),
+        Command::Leds { command: LedsCommand::Demo(args) } => commands::leds::demo(&args),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
     }
 }

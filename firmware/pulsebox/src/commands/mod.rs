@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod config;
+pub mod leds;
 pub mod mqtt;
 pub mod password;
 pub mod run;

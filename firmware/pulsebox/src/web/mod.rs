@@ -12,6 +12,7 @@ mod error;
 mod feed;
 mod guard;
 mod history;
+mod leds;
 mod live;
 mod metrics;
 mod mqtt;

@@ -24,8 +24,8 @@ use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::StreamSettings;
 use super::{
-    Shared, access, check, config, history, live, metrics, mqtt, read, settings, socket, streams, system, thumbnails,
-    video,
+    Shared, access, check, config, history, leds, live, metrics, mqtt, read, settings, socket, streams, system,
+    thumbnails, video,
 };
 use crate::config::keys::{Kind, SECTIONS};
 
@@ -69,6 +69,7 @@ fn handlers() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(socket::open))
         .routes(routes!(system::system))
         .routes(routes!(system::identify))
+        .routes(routes!(leds::leds))
         .routes(routes!(metrics::metrics))
         .routes(routes!(document))
         .merge(access::routes())

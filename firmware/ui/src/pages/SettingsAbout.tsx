@@ -34,7 +34,7 @@ export function About() {
     <>
       <section class="card">
         <h2>Pulsebox {session.value?.version}</h2>
-        <p>Watches network cameras, proves each picture and names each failure.</p>
+        <p>Watches cameras, proves each picture and names each failure.</p>
         <p class="soft small">Free software under MIT or Apache-2.0, as you like. <a href="api/openapi.json">The API, as OpenAPI</a></p>
       </section>
       <section class="card">
