@@ -60,7 +60,8 @@ class Console:
         """Runs a bash command, which may be many lines. `seconds` is the guest's deadline for it, whole ones."""
         token = secrets.token_hex(16)
         whole = max(1, round(seconds))
-        asked = f"{token} {whole} {base64.b64encode(command.encode()).decode()}\n".encode()
+        coded = base64.b64encode(command.encode())
+        asked = f"{token} {whole} {len(coded)}\n".encode() + coded
         deadline = time.monotonic() + whole + GRACE
         self._send(asked, deadline, command)
         self._read_until(f"{token} begin\n".encode(), deadline, command)

@@ -12,8 +12,12 @@ from pathlib import Path
 
 from vm.rig import cpio, kernel, packages
 from vm.rig.cache import cached, key_of
+from vm.rig.paths import REPOSITORY
 
 GUEST = Path(__file__).parent / "guest"
+OWN_GROUPS = REPOSITORY / "systemd" / "pulsebox.sysusers"
+# Where the Pi's own LED is, on the header's chip.
+ACT_LINE = 42
 PACKAGES = (
     "base-files", "base-passwd", "bash", "dash", "coreutils", "grep", "sed", "util-linux", "mount", "procps", "kmod",
     "systemd", "udev", "iproute2", "busybox-static", "v4l-utils", "gpiod", "e2fsprogs", "strace",
@@ -31,13 +35,15 @@ MASKED = (
     "systemd-update-utmp.service", "systemd-tpm2-setup.service", "systemd-tpm2-setup-early.service",
     "systemd-pcrmachine.service", "systemd-boot-random-seed.service", "systemd-remount-fs.service",
     "systemd-rfkill.service", "systemd-rfkill.socket", "systemd-backlight@.service", "systemd-pstore.service",
-    "systemd-udev-load-credentials.service", "kmod-static-nodes.service", "systemd-network-generator.service", "systemd-binfmt.service", "systemd-sysext.socket", "systemd-creds.socket",
-    "systemd-hostnamed.socket", "systemd-initctl.socket",
-    "getty@.service", "getty-static.service", "serial-getty@.service", "console-getty.service", "fstrim.timer",
-    "e2scrub_all.timer", "e2scrub_reap.service", "systemd-tmpfiles-clean.timer", "systemd-logind.service",
-    "systemd-user-sessions.service", "systemd-ask-password-wall.path", "systemd-ask-password-console.path",
-    "dev-hugepages.mount", "dev-mqueue.mount", "run-lock.mount", "sys-kernel-tracing.mount", "tmp.mount",
-    "sys-fs-fuse-connections.mount", "modprobe@.service", "proc-sys-fs-binfmt_misc.automount",
+    "systemd-udev-load-credentials.service", "kmod-static-nodes.service", "systemd-network-generator.service",
+    "systemd-binfmt.service", "systemd-sysext.socket", "systemd-creds.socket", "systemd-hostnamed.socket",
+    "systemd-initctl.socket", "getty@.service", "getty-static.service", "serial-getty@.service",
+    "console-getty.service", "fstrim.timer", "e2scrub_all.timer", "e2scrub_reap.service",
+    "systemd-tmpfiles-clean.timer", "systemd-logind.service", "systemd-user-sessions.service",
+    "systemd-ask-password-wall.path", "systemd-ask-password-console.path", "dev-hugepages.mount",
+    "dev-mqueue.mount", "run-lock.mount", "sys-kernel-tracing.mount", "tmp.mount", "sys-fs-fuse-connections.mount",
+    "modprobe@drm.service", "modprobe@fuse.service", "modprobe@efi_pstore.service", "modprobe@loop.service",
+    "modprobe@dm_mod.service", "proc-sys-fs-binfmt_misc.automount",
 )
 # udev's rules that hold for every machine and for cameras; each of the others costs at every device of every boot.
 UDEV_RULES = (
@@ -61,7 +67,7 @@ def boot_files(kernel_name: str = "trixie") -> Boot:
     archive, kernel_packages = kernel.packages_of(kernel_name)
     userland = packages.Archive("arm64", ("trixie",))
     root_packages = userland.versions(PACKAGES)
-    own = [Path(__file__), Path(kernel.__file__), Path(cpio.__file__), *sorted(GUEST.iterdir())]
+    own = [Path(__file__), Path(kernel.__file__), Path(cpio.__file__), OWN_GROUPS, *sorted(GUEST.iterdir())]
     key = key_of(kernel_packages, root_packages, *own)
 
     def make(place: Path) -> None:
@@ -105,7 +111,6 @@ def _finish_root(root: Path) -> None:
         _write(root / "usr/lib/rig" / tool, (GUEST / tool).read_text(), 0o755)
     rule = 'ACTION=="add", SUBSYSTEM=="net", KERNEL!="lo", RUN+="/usr/lib/rig/network $name"\n'
     _write(etc / "udev/rules.d/80-rig-network.rules", rule)
-    _write(etc / "modules-load.d/rig.conf", "configfs\n")
     # systemd takes a root whose /usr is newer than these for one that was just updated, and does all again.
     for stamp in (etc / ".updated", root / "var/.updated"):
         _write(stamp, "")
@@ -113,12 +118,12 @@ def _finish_root(root: Path) -> None:
 
 
 def _users(root: Path) -> None:
-    """The users and groups of Debian's base, and those that systemd's and udev's rules name."""
+    """The users and groups of Debian's base, those that systemd's and udev's rules name, and Pulsebox's own."""
     users = (root / "usr/share/base-passwd/passwd.master").read_text().splitlines()
     groups = (root / "usr/share/base-passwd/group.master").read_text().splitlines()
     names = {line.split(":")[0] for line in users}, {line.split(":")[0] for line in groups}
     number = 900
-    for conf in sorted((root / "usr/lib/sysusers.d").glob("*.conf")):
+    for conf in [*sorted((root / "usr/lib/sysusers.d").glob("*.conf")), OWN_GROUPS]:
         for kind, name in re.findall(r"^([gu])!?\s+([a-z_][-a-z0-9_]*)", conf.read_text(), re.MULTILINE):
             number += 1
             if name not in names[1]:
@@ -133,10 +138,15 @@ def _users(root: Path) -> None:
 
 
 def _device_tree(source: Path, target: Path) -> None:
-    """The Pi 3's, without the Bluetooth chip that occupies the first serial line: it is the rig's shell."""
+    """The Pi 3's, changed where QEMU's board is not the real one.
+
+    The Bluetooth chip goes, since it occupies the first serial line, which is the rig's shell. ACT hangs on a chip that
+    is asked through the firmware and that QEMU lacks: here it is on line 42 of the header's chip, as on a Pi 4.
+    """
     shutil.copy(source, target)
-    command = ["fdtput", "-t", "s", str(target), "/soc/serial@7e201000/bluetooth", "status", "disabled"]
-    _run(command, "device-tree-compiler")
+    chip = _run(["fdtget", str(target), "/soc/gpio@7e200000", "phandle"], "device-tree-compiler").strip()
+    _run(["fdtput", "-t", "s", str(target), "/soc/serial@7e201000/bluetooth", "status", "disabled"])
+    _run(["fdtput", "-t", "u", str(target), "/leds/led-act", "gpios", chip, str(ACT_LINE), "0"])
 
 
 def _initial_root(root: Path, release: str) -> bytes:
@@ -162,9 +172,9 @@ def _squash(root: Path, image: Path) -> None:
     os.truncate(image, size)
 
 
-def _run(command: list[str], package: str) -> None:
+def _run(command: list[str], package: str = "") -> str:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout
     except FileNotFoundError:
         raise packages.PackageError(f"{command[0]} is not there: apt-get install {package}")
     except subprocess.CalledProcessError as error:
