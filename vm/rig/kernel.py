@@ -57,7 +57,7 @@ def packages_of(kernel: str) -> tuple[Archive, list[Package]]:
     archive = Archive("arm64", suites)
     # tiny-initramfs is the least that will do for a package which wants some maker of initial roots.
     found = archive.versions((meta, "tiny-initramfs"))
-    return archive, [one for one in found if one.name.startswith(("linux-image-", "linux-binary-", "linux-modules-"))]
+    return archive, [one for one in found if one.name.startswith("linux-")]
 
 
 def unpacked(tree: Path) -> Kernel:
