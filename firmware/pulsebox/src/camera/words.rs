@@ -79,7 +79,9 @@ pub(super) const fn of_local(verdict: Verdict) -> Option<Words> {
             "Look at the cable. Two cameras at one hub may be more than it carries: use another port, or ask for less \
              with `?size=640x480` after the URL.",
         ),
-        Verdict::Frozen => ("The picture has stopped", "Unplug the camera and plug it in again: it sends one old picture."),
+        Verdict::Frozen => {
+            ("The picture has stopped", "Unplug the camera and plug it in again: it sends one old picture.")
+        }
         _ => return None,
     };
     Some(Words { title, advice })
