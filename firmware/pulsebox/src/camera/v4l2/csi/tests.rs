@@ -13,6 +13,7 @@ const IMX477: &str = include_str!("testdata/pi5-imx477.txt");
 const IMX219: &str = include_str!("testdata/pi5-imx219-after-libcamera.txt");
 const MAINLINE: &str = include_str!("testdata/pi5-imx219-mainline.txt");
 const OV5647: &str = include_str!("testdata/pi4-ov5647.txt");
+const VIMC: &str = include_str!("testdata/vimc.txt");
 const OV9281: &str = include_str!("testdata/pi5-ov9281.txt");
 
 /// The whole plan for a node, a line a step.
@@ -84,6 +85,19 @@ fn the_mainline_kernel_is_set_up_by_the_same_rules() {
 #[test]
 fn a_pi_4_with_the_media_controller_on_needs_the_sensors_format_only() {
     assert_eq!(told(&Recording::of(OV5647), "/dev/video0"), ["format ov5647:0 SGBRG10 1296x972"]);
+}
+
+#[test]
+fn a_branch_that_cannot_be_disabled_gets_the_same_format() {
+    assert_eq!(
+        told(&Recording::of(VIMC), "/dev/video0"),
+        [
+            "link DebayerA:1 -> Scaler:0 off",
+            "format SensorA:0 SBGGR10 1280x720",
+            // Without this step the real driver answered EPIPE.
+            "format DebayerA:0 as SensorA:0",
+        ]
+    );
 }
 
 #[test]
