@@ -167,10 +167,10 @@ fn a_camera_that_another_program_watches_is_busy_and_its_sensor_is_left_alone() 
 
 #[test]
 fn nodes_that_no_sensor_leads_to_name_the_one_that_does() {
-    let topology = Recording::of(IMX477).topology;
-    // Embedded data, an empty channel, the image processor.
-    for node in ["/dev/video1", "/dev/video2", "/dev/video4", "/dev/video7"] {
-        let fault = Route::to(&topology, Path::new(node)).unwrap_err();
+    // Embedded data, an empty channel, the image processor; one behind a scaler.
+    let nodes = ["/dev/video1", "/dev/video2", "/dev/video4", "/dev/video7"].map(|node| (IMX477, node));
+    for (recording, node) in nodes.into_iter().chain([(VIMC, "/dev/video2")]) {
+        let fault = Route::to(&Recording::of(recording).topology, Path::new(node)).unwrap_err();
         assert_eq!(fault.verdict, Verdict::Unsupported);
         assert_eq!(fault.detail, format!("no sensor leads to {node}; the camera's own node is /dev/video0"));
     }
