@@ -27,6 +27,8 @@ MODULES = (
     "vivid", "uvcvideo", "videobuf2-v4l2",
     # a USB camera made of software: gadget, its controller, and the class
     "dummy_hcd", "libcomposite", "usb_f_uvc", "configfs",
+    # a USB camera played on the host (USB/IP)
+    "vhci-hcd",
     # lines and lamps
     "gpio-sim", "leds-gpio", "ledtrig-timer", "ledtrig-oneshot", "ledtrig-default-on", "ledtrig-pattern",
     "pwm-bcm2835", "gpio-keys",
