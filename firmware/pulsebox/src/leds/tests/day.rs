@@ -44,9 +44,10 @@ impl<F: Future> Future for Counted<F> {
 
 /// Throws the board into another state.
 fn throw(board: &Board, dice: &mut Dice) {
+    // Now nearly all are well, so that the rows below `camera_down` have their turn, and now hardly one.
+    let odds = 1 + dice.below(20);
     let cameras = (0..dice.below(14) as usize).map(|n| {
-        // Mostly well, so that the rows below `camera_down` have their turn.
-        let state = if dice.below(12) > 0 { State::Up } else { State::ALL[dice.below(5) as usize] };
+        let state = if dice.below(odds) > 0 { State::Up } else { State::ALL[dice.below(5) as usize] };
         (n.to_string(), Arc::new(camera(n, state)))
     });
     let cameras = cameras.collect();
