@@ -11,9 +11,11 @@ const SETS_MAX: usize = 64 << 10;
 
 const DHT: u8 = 0xc4;
 const SOS: u8 = 0xda;
+const END: [u8; 2] = [0xff, 0xd9];
 
 /// The JPEG from its start to its end marker, with the standard Huffman tables where it brings none. Bytes behind the
-/// end, with which cameras fill their buffers, are cut.
+/// end, with which cameras fill their buffers, are cut; an end that is missing is added: some cameras never write one,
+/// and where a part of the picture is missing as well, the decoder finds that.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -24,20 +26,20 @@ pub(super) fn jpeg(data: &[u8]) -> Result<Bytes, &'static str> {
     if !data.starts_with(&[0xff, 0xd8]) {
         return Err("what came is no JPEG: it does not begin with the JPEG start marker");
     }
-    let Some(end) = memchr::memmem::rfind(data, &[0xff, 0xd9]) else {
-        return Err("the JPEG has no end: a part of it was lost on the USB cable");
+    let (data, end): (_, &[u8]) = match memchr::memmem::rfind(data, &END) {
+        Some(end) => (&data[..end + 2], &[]),
+        None => (data, &END),
     };
-    let data = &data[..end + 2];
-    match scan_without_tables(data) {
-        None => Ok(Bytes::copy_from_slice(data)),
-        Some(scan) => {
-            let mut whole = BytesMut::with_capacity(data.len() + 420);
-            whole.extend_from_slice(&data[..scan]);
-            huffman_tables(&mut whole);
-            whole.extend_from_slice(&data[scan..]);
-            Ok(whole.freeze())
-        }
+    let mut whole = BytesMut::with_capacity(data.len() + 422);
+    let scan = scan_without_tables(data);
+    let (head, rest) = data.split_at(scan.unwrap_or(0));
+    whole.extend_from_slice(head);
+    if scan.is_some() {
+        huffman_tables(&mut whole);
     }
+    whole.extend_from_slice(rest);
+    whole.extend_from_slice(end);
+    Ok(whole.freeze())
 }
 
 /// Where the scan begins, if no Huffman table stands before it (ITU-T T.81, B.1.1).
@@ -193,11 +195,19 @@ mod tests {
     }
 
     #[test]
-    fn a_jpeg_without_start_or_end_is_refused() {
+    fn a_camera_that_never_writes_the_end_is_read_all_the_same() {
         let file = real();
-        assert!(jpeg(&file[..file.len() - 2]).unwrap_err().contains("no end"));
+        assert_eq!(jpeg(&file[..file.len() - 2]).unwrap(), file);
+        let bare = without_tables(&file);
+        assert_eq!(pixels(&jpeg(&bare[..bare.len() - 2]).unwrap()), pixels(&file));
+    }
+
+    #[test]
+    fn what_does_not_begin_as_a_jpeg_is_refused() {
+        let file = real();
         assert!(jpeg(&file[2..]).unwrap_err().contains("start marker"));
-        assert!(jpeg(&[]).is_err() && jpeg(&[0xff, 0xd8]).is_err());
+        assert!(jpeg(&[]).is_err());
+        assert_eq!(jpeg(&[0xff, 0xd8]).unwrap(), [0xff, 0xd8, 0xff, 0xd9][..]);
         // Headers that lead nowhere: left for the decoder to refuse, and no panic.
         for data in [
             &[0xff, 0xd8, 0xff, 0xe0, 0xff, 0xff, 0xff, 0xd9][..],
