@@ -270,11 +270,12 @@ impl Session {
         }
     }
 
-    /// Media packets received; none where there are none to be seen (HTTP, V4L2).
+    /// Media packets received; whole pictures of a local camera. None where there are none to be seen (HTTP).
     pub fn packets(&self) -> Option<u64> {
         match self {
             Self::Rtsp(session) => Some(session.packets()),
-            Self::Http(_) | Self::Local(_) => None,
+            Self::Local(session) => Some(session.packets()),
+            Self::Http(_) => None,
         }
     }
 

@@ -108,7 +108,8 @@ impl Judge {
             return Some((Verdict::LowFps, format!("{fps:.1} frames a second, {min} expected")));
         }
         if let Some(lost) = stream.loss_percent.filter(|lost| lost > loss_percent) {
-            return Some((Verdict::PacketLoss, format!("{lost:.1} % of the packets lost")));
+            let what = if camera.url.is_local() { "pictures" } else { "packets" };
+            return Some((Verdict::PacketLoss, format!("{lost:.1} % of the {what} lost")));
         }
         if *changed { changed_now.map(|detail| (Verdict::Changed, detail)) } else { None }
     }

@@ -25,6 +25,7 @@ use v4l::{Device, Format, FourCC, Fraction};
 use super::choose::{self, Choice, Coding, Interval, SizeOffer, Steps, Wish};
 use super::csi;
 use super::light::Light;
+use super::media;
 use super::mend::{self, ParameterSets};
 use super::share::{Got, Opener, Source, Stage};
 use crate::camera::raw::{RawFormat, RawLayout};
@@ -32,14 +33,17 @@ use crate::camera::{Codec, Fault, Frame, Verdict};
 
 /// The kernel's number of video devices (`Documentation/admin-guide/devices.txt`).
 const VIDEO_MAJOR: u32 = 81;
-/// The most bytes of one buffer: 48 MB.
+/// The most bytes of one raw picture: 16 MB, 4K of two bytes a pixel. Some three of them are held for each camera
+/// (`share`, live views), besides what is made of them.
+const RAW_MAX: u32 = 16 << 20;
+/// The most bytes of a buffer for compressed pictures: 48 MB. Drivers announce far more than ever comes; what comes is
+/// bounded in [`mend`].
 const BUFFER_MAX: u32 = 48 << 20;
-/// Buffers that the driver fills in turn.
-const BUFFERS: u32 = 4;
+/// Buffers that the driver fills in turn. One is with us until the first picture comes, and some drivers start only
+/// with four.
+const BUFFERS: u32 = 5;
 /// …of which a driver may make so many.
 const BUFFERS_MAX: usize = 32;
-/// A gap in the driver's count above this is no loss but a count that leapt.
-const GAP_MAX: u32 = 1000;
 /// A buffer that was announced is there at once.
 const AT_HAND: Duration = Duration::from_millis(500);
 
@@ -80,7 +84,7 @@ fn set_format(device: &Device, node: &Path, wish: &Wish) -> Result<Set, Fault> {
     // Before anything is asked of the node: what it can give depends on what lies before it.
     let choice = match csi::prepare(node)? {
         Some(fixed) => choose::fixed(fixed.fourcc, fixed.width, fixed.height, wish)?,
-        None => chosen(device, wish)?,
+        None => chosen(device, node, wish)?,
     };
     let wanted = Format::new(choice.width, choice.height, FourCC::new(&choice.fourcc));
     let format = device.set_format(&wanted).map_err(|e| fault(&e, node, "take the format"))?;
@@ -95,11 +99,11 @@ fn set_format(device: &Device, node: &Path, wish: &Wish) -> Result<Set, Fault> {
 }
 
 /// Asks form by form, best first, until one has a size.
-fn chosen(device: &Device, wish: &Wish) -> Result<Choice, Fault> {
+fn chosen(device: &Device, node: &Path, wish: &Wish) -> Result<Choice, Fault> {
     // The library gives an empty list for whatever went wrong, and for what is no capture device.
     let offered: Vec<_> = device.enum_formats().unwrap_or_default().iter().map(|format| format.fourcc.repr).collect();
     if offered.is_empty() {
-        return Err(Fault::new(Verdict::Unsupported, no_capture(device)));
+        return Err(Fault::new(Verdict::Unsupported, no_capture(node)));
     }
     let mut refused = None;
     for (fourcc, coding) in choose::forms(&offered, wish)? {
@@ -112,13 +116,12 @@ fn chosen(device: &Device, wish: &Wish) -> Result<Choice, Fault> {
 }
 
 /// Why a device without formats is none to capture from.
-fn no_capture(device: &Device) -> String {
-    use v4l::capability::Flags;
-    match device.query_caps() {
-        Ok(caps) if caps.capabilities.contains(Flags::VIDEO_CAPTURE_MPLANE) => {
+fn no_capture(node: &Path) -> String {
+    match media::node_kind(node) {
+        Ok(kind) if kind.captures_planes() => {
             "the device gives pictures in several planes only, which are not read here".to_owned()
         }
-        Ok(caps) if !caps.capabilities.contains(Flags::VIDEO_CAPTURE) => {
+        Ok(kind) if !kind.captures() => {
             "this node of the device gives no pictures; cameras often have a second node beside the first for other \
              data: `pulsebox cameras` lists the right ones"
                 .to_owned()
@@ -179,11 +182,12 @@ fn agreed(choice: Choice, format: &Format, wish: &Wish) -> Result<Set, Fault> {
             "the device has no pictures of the size that the URL asks for, but {width}×{height}"
         ));
     }
-    if size > BUFFER_MAX {
+    let most = if matches!(choice.coding, Coding::Raw(_)) { RAW_MAX } else { BUFFER_MAX };
+    if size > most {
         return unsupported(format!(
             "the device's pictures take {} MB each; at most {} MB are read. Ask for a smaller size",
-            size >> 20,
-            BUFFER_MAX >> 20
+            size.div_ceil(1 << 20),
+            most >> 20
         ));
     }
     let layout = match (choice.coding, choice.coding.row_bytes(width)) {
@@ -222,45 +226,39 @@ fn least_bytes(layout: &RawLayout) -> u64 {
 /// A device that streams.
 struct Capture {
     node: PathBuf,
-    coding: Coding,
+    choice: Choice,
     layout: Option<RawLayout>,
     stream: Streaming,
     sets: ParameterSets,
     light: Option<Light>,
-    /// The driver's count of the last buffer.
-    sequence: Option<u32>,
 }
 
 impl Capture {
     fn start(device: &Device, node: PathBuf, set: &Set, light: Option<Light>) -> Result<Self, Fault> {
         let stream = Streaming::start(device).map_err(|e| fault(&e, &node, "start"))?;
-        let (coding, layout) = (set.choice.coding, set.layout);
-        Ok(Self { node, coding, layout, stream, sets: ParameterSets::default(), light, sequence: None })
-    }
-
-    /// Frames that the driver counted and did not give.
-    fn gap(&mut self, sequence: u32) -> u32 {
-        let gap = self.sequence.map_or(0, |last| sequence.wrapping_sub(last).saturating_sub(1));
-        self.sequence = Some(sequence);
-        if gap > GAP_MAX { 0 } else { gap }
+        let (choice, layout) = (set.choice, set.layout);
+        Ok(Self { node, choice, layout, stream, sets: ParameterSets::default(), light })
     }
 }
 
 impl Source for Capture {
+    fn choice(&self) -> Option<Choice> {
+        Some(self.choice)
+    }
+
     fn next(&mut self, limit: Duration) -> Result<Got, Fault> {
         let taken = match self.stream.next(limit) {
             Ok(Some(taken)) => taken,
             Ok(None) => return Ok(Got::Nothing),
             Err(e) => return Err(fault(&e, &self.node, "go on")),
         };
-        let lost = self.gap(taken.sequence);
         let data = match taken.data {
             Ok(data) => data,
             Err(why) => return Ok(Got::Damaged(why)),
         };
-        let frame = match whole(self.coding, self.layout, data, &mut self.sets) {
+        let frame = match whole(self.choice.coding, self.layout, data, &mut self.sets) {
             Ok((codec, data, key)) => {
-                Frame { codec, key, data, raw: self.layout, at: taken.at, arrived: Instant::now(), lost }
+                Frame { codec, key, data, raw: self.layout, at: taken.at, arrived: Instant::now(), lost: 0 }
             }
             Err(why) => return Ok(Got::Damaged(why)),
         };
@@ -291,7 +289,6 @@ fn whole(
 struct Taken {
     /// The bytes, or why they are of no use.
     data: Result<Bytes, &'static str>,
-    sequence: u32,
     /// The driver's time.
     at: Duration,
 }
@@ -331,7 +328,7 @@ impl Streaming {
             Ok(_) => {}
         }
         let (bytes, about) = stream.next()?;
-        Ok(Some(Taken { data: used(bytes, about), sequence: about.sequence, at: time(about) }))
+        Ok(Some(Taken { data: used(bytes, about), at: time(about) }))
     }
 }
 
@@ -368,6 +365,18 @@ impl Drop for Streaming {
     }
 }
 
+/// What to do where the kernel lets us not open a device.
+pub(super) fn not_allowed(e: &io::Error) -> &'static str {
+    match Errno::from_io_error(e) {
+        // Of the file's own rights it says EACCES; EPERM comes from what is around the process.
+        Some(Errno::PERM) => {
+            "the service or container that it runs in keeps it away; allow it there (systemd: DeviceAllow=, a \
+             container: --device)"
+        }
+        _ => "the user it runs as must be in the group `video` (usermod -aG video USER)",
+    }
+}
+
 /// What an error of the kernel means for a camera.
 fn fault(e: &io::Error, node: &Path, what: &str) -> Fault {
     let node = node.display();
@@ -376,12 +385,9 @@ fn fault(e: &io::Error, node: &Path, what: &str) -> Fault {
             (Verdict::NotFound, format!("there is no {node}: nothing is plugged in there"))
         }
         Some(Errno::NODEV | Errno::NXIO) => (Verdict::NotFound, format!("the device behind {node} was unplugged")),
-        Some(Errno::ACCESS | Errno::PERM) => (
-            Verdict::Auth,
-            format!(
-                "Pulsebox may not open {node}: the user it runs as must be in the group `video` (usermod -aG video USER)"
-            ),
-        ),
+        Some(Errno::ACCESS | Errno::PERM) => {
+            (Verdict::Auth, format!("Pulsebox may not open {node}: {}", not_allowed(e)))
+        }
         Some(Errno::BUSY) => (Verdict::Busy, format!("another program has {node} open")),
         Some(Errno::NOSPC) => (
             Verdict::Busy,
@@ -393,6 +399,13 @@ fn fault(e: &io::Error, node: &Path, what: &str) -> Fault {
         Some(Errno::PIPE) => (
             Verdict::Protocol,
             format!("the parts of the camera behind {node} are not linked to one another, or not to the same format"),
+        ),
+        Some(Errno::TIMEDOUT | Errno::PROTO | Errno::IO) if what == "start" => (
+            Verdict::Protocol,
+            format!(
+                "the device behind {node} could not start: {e}. At USB it is mostly power: try another port, another \
+                 cable or a hub with power of its own"
+            ),
         ),
         _ => (Verdict::Protocol, format!("the device behind {node} could not {what}: {e}")),
     };

@@ -143,6 +143,15 @@ impl Wish {
         Ok(wish)
     }
 
+    /// Whether this is what is asked for, or nothing is.
+    pub fn is_met_by(&self, choice: &Choice) -> bool {
+        let rate = choice.interval.and_then(Interval::rate);
+        let is_rate = |fps: u32| rate.is_some_and(|rate| (rate - f64::from(fps)).abs() < 0.5);
+        self.takes(choice.fourcc)
+            && self.size.is_none_or(|size| size == (choice.width, choice.height))
+            && self.fps.is_none_or(is_rate)
+    }
+
     /// Whether pictures coded as `fourcc` are asked for.
     fn takes(&self, fourcc: [u8; 4]) -> bool {
         match (self.format, coding(fourcc)) {
@@ -289,7 +298,7 @@ pub fn choose(fourcc: [u8; 4], coding: Coding, sizes: &[SizeOffer], wish: &Wish)
         .iter()
         .filter(|size| (1..=SIDE_MAX).contains(&size.width) && (1..=SIDE_MAX).contains(&size.height))
         .filter(|size| wish.size.is_none_or(|wanted| wanted == (size.width, size.height)))
-        .min_by_key(|size| cost(coding, size, largest));
+        .min_by_key(|size| (is_slower(size, wish.fps), cost(coding, size, largest)));
     let Some(best) = best else {
         let there: Vec<_> = sizes.iter().take(12).map(|size| format!("{}x{}", size.width, size.height)).collect();
         let wanted = wish.size.map_or_else(String::new, |(width, height)| format!(" {width}x{height}"));
@@ -316,6 +325,12 @@ pub fn fixed(fourcc: [u8; 4], width: u32, height: u32, wish: &Wish) -> Result<Ch
 
 fn pixels(size: &SizeOffer) -> u64 {
     u64::from(size.width) * u64::from(size.height)
+}
+
+/// Whether the device does not reach the rate that is asked for at this size.
+fn is_slower(size: &SizeOffer, fps: Option<u32>) -> bool {
+    let mut rates = size.intervals.iter().filter_map(|interval| interval.rate()).peekable();
+    fps.is_some_and(|fps| rates.peek().is_some() && rates.all(|rate| rate < f64::from(fps) - 0.5))
 }
 
 /// Compared part by part, least is best: too slow, too large, shows a part of the field of view, far from the aim.
@@ -440,6 +455,9 @@ mod tests {
         let webcam: &[(u32, u32, &[u32])] =
             &[(640, 480, &[30, 15]), (1280, 720, &[9, 5]), (960, 540, &[10, 5]), (1920, 1080, &[30])];
         assert_eq!(chosen(b"YUYV", webcam, ""), Ok((960, 540, Some(10.0))));
+        // Who asks for a rate gets it, in a smaller picture if need be; and the best there is where nothing has it.
+        assert_eq!(chosen(b"YUYV", webcam, "fps=15"), Ok((640, 480, Some(15.0))));
+        assert_eq!(chosen(b"YUYV", webcam, "fps=50"), Ok((960, 540, Some(10.0))));
         assert_eq!(chosen(b"YUYV", &[(1920, 1080, &[30]), (1600, 1200, &[30])], ""), Ok((1600, 1200, Some(30.0))));
         assert_eq!(chosen(b"YUYV", &[(640, 480, &[5, 2])], ""), Ok((640, 480, Some(5.0))));
     }

@@ -15,10 +15,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
 use super::super::{Fault, Verdict};
+use super::capture::not_allowed;
 use super::media::{self, BusFormat, Link, MediaDevice, Mode, Pad, Subdevice, Topology};
 
 mod choose;
@@ -41,6 +43,8 @@ pub(super) struct Fixed {
 /// One step on the way to pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
+    /// `VIDIOC_S_FMT` of the node, to what it is: nobody has its buffers.
+    Claim,
     /// `MEDIA_IOC_SETUP_LINK`
     Link { source: Pad, sink: Pad, enabled: bool },
     /// `VIDIOC_SUBDEV_S_FMT`: this code and size, progressive; the rest as the driver likes.
@@ -51,6 +55,10 @@ enum Step {
 
 /// What a plan is carried out on.
 trait Bus {
+    /// Whether nobody has the node's buffers: an error if so.
+    fn is_free(&mut self) -> io::Result<()>;
+    /// What the sensor can send, and how much of its face each shows. Touches the sensor.
+    fn views(&mut self) -> Result<Vec<View>, (Step, io::Error)>;
     /// Enables or disables a link.
     fn set_link(&mut self, source: Pad, sink: Pad, enabled: bool) -> io::Result<()>;
     /// A pad's format.
@@ -69,18 +77,25 @@ trait Bus {
 /// that is read here), `protocol` (the driver refused a step, which the text names).
 pub(super) fn prepare(node: &Path) -> Result<Option<Fixed>, Fault> {
     let Some(found) = Found::by(node)? else { return Ok(None) };
-    let mut board = Board { found: &found };
-    let refused = |(step, error)| refused(&found.topology, step, &error);
-    // Links first: they are refused while another program watches, and the sensor must not be touched then.
-    run(&links(&found.topology, &found.route), &mut board).map_err(refused)?;
-    let views = board.views().map_err(refused)?;
+    let mode = set_up(&found.topology, &found.route, &mut Board { found: &found })?;
+    Ok(choose::fourcc(mode.code).map(|fourcc| Fixed { fourcc, width: mode.width, height: mode.height }))
+}
+
+/// The whole plan; the mode that was set.
+fn set_up(topology: &Topology, route: &Route, bus: &mut impl Bus) -> Result<Mode, Fault> {
+    let refused = |(step, error)| refused(topology, step, &error);
+    // The node first: while another program watches, the sensor must not be touched, and links that are right already
+    // do not tell.
+    run(&[Step::Claim], bus).map_err(refused)?;
+    run(&links(topology, route), bus).map_err(refused)?;
+    let views = bus.views().map_err(refused)?;
     let mode = choose::mode(&views).ok_or_else(|| {
-        let sensor = found.topology.name_of(found.route.sensor.entity);
+        let sensor = topology.name_of(route.sensor.entity);
         let why = "sends no Bayer picture of 8, 10 or 12 bits, and nothing else is read from a sensor";
         Fault::new(Verdict::Unsupported, format!("{sensor} {why}"))
     })?;
-    run(&formats(&found.topology, &found.route, mode), &mut board).map_err(refused)?;
-    Ok(choose::fourcc(mode.code).map(|fourcc| Fixed { fourcc, width: mode.width, height: mode.height }))
+    run(&formats(topology, route, mode), bus).map_err(refused)?;
+    Ok(mode)
 }
 
 /// The device that has the camera's exposure and gain controls: the sensor's, where the node is set up from outside,
@@ -101,6 +116,7 @@ pub(super) fn is_camera(node: &Path) -> bool {
 
 /// A node that must be set up, and what lies before it.
 struct Found {
+    node: PathBuf,
     device: MediaDevice,
     topology: Topology,
     route: Route,
@@ -122,7 +138,7 @@ impl Found {
                     if topology.entities.iter().any(|entity| entity.node.as_ref() == Some(&node)) =>
                 {
                     let route = Route::to(&topology, &node)?;
-                    return Ok(Some(Self { device, topology, route }));
+                    return Ok(Some(Self { node, device, topology, route }));
                 }
                 Ok(_) => {}
                 Err(error) => unread = unread.or(Some(unopened(&path, &error))),
@@ -190,11 +206,17 @@ fn take(step: Step, bus: &mut impl Bus) -> io::Result<()> {
     /// `V4L2_FIELD_NONE`
     const PROGRESSIVE: u32 = 1;
     let (wanted, got) = match step {
+        Step::Claim => return bus.is_free(),
         Step::Link { source, sink, enabled } => return bus.set_link(source, sink, enabled),
         Step::Format { at, mode } => {
             let Mode { code, width, height } = mode;
             let now = bus.format(at)?;
-            let got = bus.set_format(at, BusFormat { code, width, height, field: PROGRESSIVE, ..now })?;
+            let wanted = BusFormat { code, width, height, field: PROGRESSIVE, ..now };
+            if wanted == now {
+                // To set a sensor anew may cost it the exposure that it has.
+                return Ok(());
+            }
+            let got = bus.set_format(at, wanted)?;
             (BusFormat { code, width, height, ..got }, got)
         }
         Step::Same { from, to } => {
@@ -209,6 +231,17 @@ fn take(step: Step, bus: &mut impl Bus) -> io::Result<()> {
     Ok(())
 }
 
+/// More sensors than a board has connectors.
+const SENSORS_MAX: usize = 8;
+
+/// What sensors were found to send, by name (`imx219 4-0010`): theirs for as long as the machine runs, and to ask again
+/// at each check would put the sensor through all its modes. Held for moments.
+static SEEN: Mutex<Vec<(String, Vec<View>)>> = Mutex::new(Vec::new());
+
+fn seen() -> MutexGuard<'static, Vec<(String, Vec<View>)>> {
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The real thing.
 struct Board<'a> {
     found: &'a Found,
@@ -221,9 +254,8 @@ impl Board<'_> {
         Subdevice::open(node.ok_or_else(|| io::Error::other("it has no device node"))?)
     }
 
-    /// What the sensor can send, and how much of its face each shows. Sets each for a moment: drivers tell the part
-    /// only of the one in force.
-    fn views(&mut self) -> Result<Vec<View>, (Step, io::Error)> {
+    /// Sets each mode for a moment: drivers tell the part that is shown only of the one in force.
+    fn asked(&self) -> Result<Vec<View>, (Step, io::Error)> {
         let sensor = self.found.route.sensor;
         let blank = Step::Format { at: sensor, mode: Mode::default() };
         let subdevice = self.subdevice(sensor).map_err(|error| (blank, error))?;
@@ -244,6 +276,22 @@ impl Board<'_> {
 }
 
 impl Bus for Board<'_> {
+    fn is_free(&mut self) -> io::Result<()> {
+        media::is_free(&self.found.node)
+    }
+
+    fn views(&mut self) -> Result<Vec<View>, (Step, io::Error)> {
+        let name = self.found.topology.name_of(self.found.route.sensor.entity).to_owned();
+        if let Some((_, views)) = seen().iter().find(|(known, _)| *known == name) {
+            return Ok(views.clone());
+        }
+        let views = self.asked()?;
+        let mut seen = seen();
+        seen.truncate(SENSORS_MAX - 1);
+        seen.insert(0, (name, views.clone()));
+        Ok(views)
+    }
+
     fn set_link(&mut self, source: Pad, sink: Pad, enabled: bool) -> io::Result<()> {
         self.found.device.set_link(source, sink, enabled)
     }
@@ -261,6 +309,7 @@ impl Bus for Board<'_> {
 fn refused(topology: &Topology, step: Step, error: &io::Error) -> Fault {
     let pad = |at: Pad| format!("\"{}\":{}", topology.name_of(at.entity), at.index);
     let what = match step {
+        Step::Claim => "taking the camera's node".to_owned(),
         Step::Link { source, sink, enabled: true } => format!("enabling the link {} -> {}", pad(source), pad(sink)),
         Step::Link { source, sink, enabled: false } => format!("disabling the link {} -> {}", pad(source), pad(sink)),
         Step::Format { at, .. } => format!("setting the sensor's format at {}", pad(at)),
@@ -273,9 +322,9 @@ fn refused(topology: &Topology, step: Step, error: &io::Error) -> Fault {
         _ => Verdict::Protocol,
     };
     let hint = match verdict {
-        Verdict::Busy => ". Another program uses the camera: end it",
-        Verdict::Auth => ". Add the user that Pulsebox runs as to the group `video`",
-        _ => "",
+        Verdict::Busy => ". Another program uses the camera: end it".to_owned(),
+        Verdict::Auth => format!(": {}", not_allowed(error)),
+        _ => String::new(),
     };
     Fault::new(
         verdict,
@@ -286,14 +335,12 @@ fn refused(topology: &Topology, step: Step, error: &io::Error) -> Fault {
 /// Why a device could not be opened or asked.
 fn unopened(path: &Path, error: &io::Error) -> Fault {
     let (verdict, hint) = match Errno::from_io_error(error) {
-        Some(Errno::NODEV | Errno::NOENT | Errno::NXIO) => (Verdict::NotFound, ""),
-        Some(Errno::ACCESS | Errno::PERM) => {
-            (Verdict::Auth, ". Add the user that Pulsebox runs as to the group `video`")
-        }
-        Some(Errno::BUSY) => (Verdict::Busy, ""),
+        Some(Errno::NODEV | Errno::NOENT | Errno::NXIO) => (Verdict::NotFound, String::new()),
+        Some(Errno::ACCESS | Errno::PERM) => (Verdict::Auth, format!(": {}", not_allowed(error))),
+        Some(Errno::BUSY) => (Verdict::Busy, String::new()),
         // It answers, but does not know the question.
-        Some(Errno::NOTTY | Errno::INVAL) => (Verdict::Unsupported, ": this is not a camera's device"),
-        _ => (Verdict::Protocol, ""),
+        Some(Errno::NOTTY | Errno::INVAL) => (Verdict::Unsupported, ": this is not a camera's device".to_owned()),
+        _ => (Verdict::Protocol, String::new()),
     };
     Fault::new(verdict, format!("{}: {error}{hint}", path.display()))
 }

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use log::debug;
 use tokio::time::Instant;
-use v4l::Device;
-use v4l::control::{Control, Description, Flags, Value};
 
 use super::choose::Coding;
 use super::csi;
 use super::exposure::{Exposure, Range, Reach, Setting, mean};
+use super::media::Controls;
 use crate::camera::raw::{RawFormat, RawLayout};
 
 /// `V4L2_CID_EXPOSURE`, lines.
@@ -22,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The light of an open sensor.
 pub(super) struct Light {
-    device: Device,
+    controls: Controls,
     exposure: Exposure,
     /// When the first picture came, until one was lit.
     waits: Option<Instant>,
@@ -35,19 +34,12 @@ impl Light {
         if !matches!(coding, Coding::Raw(RawFormat::Bayer { .. })) {
             return None;
         }
-        let device = Device::with_path(csi::sensor_controls(node)?).ok()?;
-        // Asked first, since the library panics over kinds of controls that it does not know when it lists them all.
-        let now = Setting { exposure: value(&device, EXPOSURE)?, gain: value(&device, ANALOGUE_GAIN).unwrap_or(0) };
-        let controls = device.query_controls().ok()?;
-        let range = |id: u32| {
-            let is_ours = |control: &&Description| {
-                control.id == id && !control.flags.intersects(Flags::READ_ONLY | Flags::DISABLED | Flags::INACTIVE)
-            };
-            let control = controls.iter().find(is_ours)?;
-            Some(Range { least: control.minimum, most: control.maximum })
-        };
+        let controls = Controls::open(&csi::sensor_controls(node)?).ok()?;
+        let now =
+            Setting { exposure: controls.value(EXPOSURE).ok()?, gain: controls.value(ANALOGUE_GAIN).unwrap_or(0) };
+        let range = |id: u32| controls.range(id).map(|(least, most)| Range { least, most });
         let reach = Reach { exposure: range(EXPOSURE)?, gain: range(ANALOGUE_GAIN) };
-        Some(Self { device, exposure: Exposure::new(reach, now), waits: None, has_settled: false })
+        Some(Self { controls, exposure: Exposure::new(reach, now), waits: None, has_settled: false })
     }
 
     /// Takes a picture; whether it can be shown: it is lit, or nobody can wait any longer.
@@ -62,16 +54,9 @@ impl Light {
 
     fn set(&self, setting: Setting) {
         for (id, value) in [(EXPOSURE, setting.exposure), (ANALOGUE_GAIN, setting.gain)] {
-            if let Err(e) = self.device.set_control(Control { id, value: Value::Integer(value) }) {
+            if let Err(e) = self.controls.set(id, value) {
                 debug!("a sensor's control {id:#x} could not be set to {value}: {e}");
             }
         }
-    }
-}
-
-fn value(device: &Device, id: u32) -> Option<i64> {
-    match device.control(id).ok()?.value {
-        Value::Integer(value) => Some(value),
-        _ => None,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Where a video node says `V4L2_CAP_IO_MC`, the driver sets nothing up by itself: sensor, receiver and node are
 //! entities with pads, and user space enables the links between them and gives each pad its format. No crate covers
-//! these calls; here are the ten that [`super::csi`] needs, as the kernel's headers have them (`linux/media.h`,
+//! these calls; here are those that [`super::csi`] needs, and those of v4l's that panic over answers it does not know, as the kernel's headers have them (`linux/media.h`,
 //! `linux/v4l2-subdev.h`, `linux/videodev2.h`), and the only unsafe code of this room.
 
 use std::fs::{File, OpenOptions};
@@ -16,7 +16,8 @@ use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
 mod wire;
 
 use wire::{
-    DEVICE_INFO, ENUM_FRAME_SIZE, ENUM_MBUS_CODE, G_FMT, G_SELECTION, G_TOPOLOGY, QUERYCAP, Request, S_FMT, SETUP_LINK,
+    DEVICE_INFO, ENUM_FRAME_SIZE, ENUM_MBUS_CODE, G_CTRL, G_FMT, G_SELECTION, G_TOPOLOGY, NODE_G_FMT, NODE_S_FMT,
+    QUERYCAP, QUERYCTRL, Request, S_CTRL, S_FMT, SETUP_LINK,
 };
 
 /// An entity that is a camera's sensor (`MEDIA_ENT_F_CAM_SENSOR`).
@@ -130,6 +131,10 @@ pub(super) struct Mode {
 pub(super) struct NodeKind {
     /// The driver's name.
     pub(super) driver: String,
+    /// Where it is plugged in: `usb-0000:01:00.0-1.2`.
+    pub(super) bus: String,
+    /// What the node can do: `V4L2_CAP_…`.
+    pub(super) can: u32,
     /// Whether user space must set up what lies before it (`V4L2_CAP_IO_MC`).
     pub(super) is_set_up_from_outside: bool,
 }
@@ -139,10 +144,98 @@ pub(super) struct NodeKind {
 /// # Errors
 /// The node's: not there, not allowed, not a video node.
 pub(super) fn node_kind(node: &Path) -> io::Result<NodeKind> {
-    const IO_MC: u32 = 0x2000_0000;
     let mut told = wire::Capability::default();
     call(&open(node)?, QUERYCAP, &mut told)?;
-    Ok(NodeKind { driver: wire::text(&told.driver), is_set_up_from_outside: told.device_caps & IO_MC != 0 })
+    Ok(NodeKind::from(&told))
+}
+
+impl NodeKind {
+    /// `V4L2_CAP_VIDEO_CAPTURE`
+    const CAPTURE: u32 = 0x1;
+    /// `V4L2_CAP_VIDEO_CAPTURE_MPLANE`
+    const CAPTURE_MPLANE: u32 = 0x1000;
+    /// `V4L2_CAP_VIDEO_OUTPUT`, `…_OUTPUT_MPLANE`, `…_M2M`, `…_M2M_MPLANE`
+    const CONVERTS: u32 = 0x2 | 0x2000 | 0x8000 | 0x4000;
+    /// `V4L2_CAP_IO_MC`
+    const IO_MC: u32 = 0x2000_0000;
+
+    /// Whether it gives pictures.
+    pub(super) fn captures(&self) -> bool {
+        self.can & Self::CAPTURE != 0
+    }
+
+    /// Whether it gives pictures in several planes.
+    pub(super) fn captures_planes(&self) -> bool {
+        self.can & Self::CAPTURE_MPLANE != 0
+    }
+
+    /// Whether it takes pictures, to show or to convert them.
+    pub(super) fn converts(&self) -> bool {
+        self.can & Self::CONVERTS != 0
+    }
+}
+
+impl From<&wire::Capability> for NodeKind {
+    fn from(told: &wire::Capability) -> Self {
+        let can = told.device_caps;
+        let (driver, bus) = (wire::text(&told.driver), wire::text(&told.bus_info));
+        Self { driver, bus, can, is_set_up_from_outside: can & Self::IO_MC != 0 }
+    }
+}
+
+/// Whether nobody has a node's buffers, which is to stream or to be about to: sets it to what it is set to. Changes
+/// nothing.
+///
+/// # Errors
+/// `EBUSY` where somebody has; the node's.
+pub(super) fn is_free(node: &Path) -> io::Result<()> {
+    let file = open(node)?;
+    let mut format = wire::NodeFormat { buffer_type: wire::VIDEO_CAPTURE, ..Default::default() };
+    call(&file, NODE_G_FMT, &mut format)?;
+    call(&file, NODE_S_FMT, &mut format)
+}
+
+/// A device whose controls are set: a sensor's, or a video node.
+pub(super) struct Controls {
+    file: File,
+}
+
+impl Controls {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The device's: not there, not allowed.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: open(path)? })
+    }
+
+    /// The least and the most of a control. None where there is no such one that can be set.
+    pub(super) fn range(&self, id: u32) -> Option<(i64, i64)> {
+        /// `V4L2_CTRL_FLAG_DISABLED`, `…_READ_ONLY`, `…_INACTIVE`
+        const UNSETTABLE: u32 = 0x1 | 0x4 | 0x10;
+        let mut asked = wire::QueryControl { id, ..Default::default() };
+        call(&self.file, QUERYCTRL, &mut asked).ok()?;
+        (asked.flags & UNSETTABLE == 0).then(|| (asked.minimum.into(), asked.maximum.into()))
+    }
+
+    /// What a control is set to.
+    ///
+    /// # Errors
+    /// The kernel's: `EINVAL` where there is no such control.
+    pub(super) fn value(&self, id: u32) -> io::Result<i64> {
+        let mut asked = wire::Control { id, ..Default::default() };
+        call(&self.file, G_CTRL, &mut asked)?;
+        Ok(asked.value.into())
+    }
+
+    /// Sets a control.
+    ///
+    /// # Errors
+    /// The kernel's: `EINVAL` where there is no such control, `ERANGE` where it has no such value.
+    pub(super) fn set(&self, id: u32, value: i64) -> io::Result<()> {
+        let value = i32::try_from(value).map_err(|_| rustix::io::Errno::RANGE)?;
+        call(&self.file, S_CTRL, &mut wire::Control { id, value })
+    }
 }
 
 /// An open media device: `/dev/media0`.

@@ -9,7 +9,6 @@ mod csi;
 pub mod devices;
 mod exposure;
 mod light;
-#[allow(dead_code)] // for more boards than are read yet
 mod media;
 mod mend;
 mod share;
@@ -22,6 +21,8 @@ use share::{Reader, Stage};
 /// An open local camera.
 pub struct LocalSession {
     reader: Reader,
+    /// That came.
+    frames: u64,
 }
 
 impl LocalSession {
@@ -39,7 +40,7 @@ impl LocalSession {
         climb.reached_at(Rung::Connect, reader.reached(Stage::Opened).await?);
         climb.reached_at(Rung::Describe, reader.reached(Stage::Started).await?);
         climb.waiting(Verdict::NoMedia, "the first picture");
-        Ok(Self { reader })
+        Ok(Self { reader, frames: 0 })
     }
 
     /// The next picture. Safe to cancel.
@@ -47,7 +48,14 @@ impl LocalSession {
     /// # Errors
     /// The device went (`not_found`), broke off (`protocol`), or gives damaged pictures only (`undecodable`).
     pub(super) async fn next(&mut self) -> Result<Frame, Fault> {
-        self.reader.next().await
+        let frame = self.reader.next().await?;
+        self.frames += 1;
+        Ok(frame)
+    }
+
+    /// Pictures received: the driver's packets, of which others may have been lost.
+    pub(super) fn packets(&self) -> u64 {
+        self.frames
     }
 
     /// When the first buffer came.

@@ -4,16 +4,18 @@
 //! which ends with its last reader and is really gone before the device is opened again. Frames go through a bounded
 //! window; a reader that is too slow loses frames and holds nobody up.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::choose::Wish;
+use super::choose::{Choice, Wish};
 use crate::camera::{Fault, Frame, Verdict};
 
 /// The thread looks this often whether anybody still reads.
@@ -55,6 +57,9 @@ pub(super) trait Source {
     /// # Errors
     /// The device went away or broke off.
     fn next(&mut self, limit: Duration) -> Result<Got, Fault>;
+
+    /// What is set; none where that is not known.
+    fn choice(&self) -> Option<Choice>;
 }
 
 /// Opens a device, on its thread; tells each stage when it is reached.
@@ -86,6 +91,8 @@ struct State {
     is_left: bool,
     opened: Option<Instant>,
     started: Option<Instant>,
+    /// What is set, once it streams.
+    choice: Option<Choice>,
     /// When the last buffer came, good or bad.
     buffer: Option<Instant>,
     window: VecDeque<Frame>,
@@ -141,11 +148,15 @@ impl Open {
     /// The thread: opens, reads until nobody is left or it breaks, closes.
     fn run(self: &Arc<Self>, opener: Opener) {
         // The v4l crate panics over answers that it does not know.
+        keep_panics_quiet();
         let ended = catch_unwind(AssertUnwindSafe(|| self.capture(opener)));
         let fault = match ended {
             Ok(Ok(())) => Fault::new(Verdict::Protocol, "the device was closed"),
             Ok(Err(fault)) => fault,
-            Err(_) => Fault::new(Verdict::Protocol, "the device's driver answers what V4L2 has no meaning for"),
+            Err(panic) => {
+                puzzled(panic.as_ref());
+                Fault::new(Verdict::Protocol, "the device's driver answers what V4L2 has no meaning for")
+            }
         };
         let mut open = open_devices();
         if open.get(&self.device).is_some_and(|there| Arc::ptr_eq(there, self)) {
@@ -163,6 +174,7 @@ impl Open {
                 Stage::Started => state.started = Some(Instant::now()),
             });
         })?;
+        self.note(|state| state.choice = source.choice());
         while !self.state().is_left {
             let got = source.next(STEP)?;
             self.take(got)?;
@@ -201,6 +213,30 @@ impl Open {
     }
 }
 
+/// The name of a device's thread.
+const THREAD: &str = "v4l2";
+
+/// Keeps the default hook from writing "thread panicked" into the journal at every check: what is caught here is told.
+fn keep_panics_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if std::thread::current().name() != Some(THREAD) {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// Tells what the library stumbled over: the first time to everybody.
+fn puzzled(panic: &(dyn Any + Send)) {
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let level = if IS_TOLD.swap(true, Ordering::Relaxed) { log::Level::Debug } else { log::Level::Warn };
+    log::log!(level, "a camera's driver answers what V4L2 has no meaning for: {}", text.unwrap_or("no reason given"));
+}
+
 /// Reads the device with this number: along with others where it is open, else it is opened.
 ///
 /// # Errors
@@ -230,7 +266,8 @@ fn admit(device: u64, wish: Wish, opener: &mut Option<Opener>) -> Result<Admissi
             drop(state);
             return Ok(Admission::After(open.clone()));
         }
-        if wish != Wish::default() && wish != open.wish {
+        let is_met = state.choice.is_some_and(|choice| wish.is_met_by(&choice));
+        if wish != Wish::default() && wish != open.wish && !is_met {
             return Err(Fault::new(
                 Verdict::Busy,
                 "another camera of this box has the device open with another format, size or rate. Write the same \
@@ -252,7 +289,7 @@ fn admit(device: u64, wish: Wish, opener: &mut Option<Opener>) -> Result<Admissi
         progress: watch::Sender::new(0),
         closed: CancellationToken::new(),
     });
-    let thread = std::thread::Builder::new().name("v4l2".into()).spawn({
+    let thread = std::thread::Builder::new().name(THREAD.into()).spawn({
         let open = open.clone();
         move || open.run(opener)
     });
@@ -271,7 +308,6 @@ pub(super) struct Reader {
     at: u64,
     /// Frames were lost: only a key frame helps.
     wants_key: bool,
-    lost: u32,
     joined: Instant,
     first_buffer: Option<Instant>,
     left: CancellationToken,
@@ -285,7 +321,6 @@ impl Reader {
             progress,
             at,
             wants_key: false,
-            lost: 0,
             joined: Instant::now(),
             first_buffer: None,
             left: CancellationToken::new(),
@@ -360,20 +395,17 @@ impl Reader {
         }
         loop {
             if self.at < state.oldest() {
-                // Too slow: on with the newest picture that can be begun at.
-                let on = state.newest_key().unwrap_or(state.next);
-                self.lost = self.lost.saturating_add(u32::try_from(on - self.at).unwrap_or(u32::MAX));
-                (self.at, self.wants_key) = (on, true);
+                // Too slow: on with the newest picture that can be begun at. That is no loss on the way, which is
+                // what a camera is judged by.
+                (self.at, self.wants_key) = (state.newest_key().unwrap_or(state.next), true);
             }
             let Some(frame) = state.get(self.at) else { break };
             self.at += 1;
             if self.wants_key && !frame.key {
-                self.lost = self.lost.saturating_add(1);
                 continue;
             }
             self.wants_key = false;
-            let lost = frame.lost.saturating_add(std::mem::take(&mut self.lost));
-            return Some(Ok(Frame { lost, ..frame.clone() }));
+            return Some(Ok(frame.clone()));
         }
         state.ended.clone().map(Err)
     }

@@ -21,7 +21,7 @@ fn a_driver_that_breaks_its_word_is_named_and_not_believed() {
         (refused(b"YUYV", &answer(b"YUYV", 0, 480, 0), ""), Verdict::Protocol, "0×480"),
         (refused(b"YUYV", &answer(b"YUYV", 640, 480, 640), ""), Verdict::Protocol, "640 pixels take 1280"),
         (refused(b"YUYV", &answer(b"YUYV", 320, 240, 640), "size=640x480"), Verdict::Unsupported, "320×240"),
-        (refused(b"RG16", &answer(b"RG16", 9152, 6944, 18304), ""), Verdict::Unsupported, "48 MB"),
+        (refused(b"RG16", &answer(b"RG16", 9152, 6944, 18304), ""), Verdict::Unsupported, "16 MB"),
         (refused(b"YUYV", &answer(b"YUYV", u32::MAX, u32::MAX, 0), "size=640x480"), Verdict::Unsupported, ""),
     ];
     for (fault, verdict, words) in cases {
@@ -76,6 +76,8 @@ fn each_error_of_the_kernel_has_its_word() {
         (Errno::NOENT, Verdict::NotFound, "nothing is plugged in"),
         (Errno::NODEV, Verdict::NotFound, "unplugged"),
         (Errno::ACCESS, Verdict::Auth, "group `video`"),
+        (Errno::PERM, Verdict::Auth, "DeviceAllow="),
+        (Errno::TIMEDOUT, Verdict::Protocol, "power"),
         (Errno::BUSY, Verdict::Busy, "another program"),
         (Errno::NOSPC, Verdict::Busy, "USB bus"),
         (Errno::PIPE, Verdict::Protocol, "not linked"),

@@ -166,6 +166,32 @@ fn a_camera_that_another_program_watches_is_busy_and_its_sensor_is_left_alone() 
 }
 
 #[test]
+fn a_camera_that_is_set_up_already_and_streams_is_busy_and_nothing_is_set() {
+    let recording = Recording::of(IMX219);
+    let mut driver = Driver::of(&recording);
+    let route = Route::to(&driver.topology, Path::new("/dev/video0")).unwrap();
+    set_up(&recording.topology, &route, &mut driver).unwrap();
+    driver.is_streaming = true;
+    let (topology, before) = (driver.topology.clone(), driver.formats_set);
+    assert_eq!(links(&topology, &route), [], "no link would tell");
+    let fault = set_up(&topology, &route, &mut driver).unwrap_err();
+    assert_eq!((fault.verdict, driver.formats_set), (Verdict::Busy, before), "{}", fault.detail);
+    assert!(fault.detail.contains("taking the camera's node"), "{}", fault.detail);
+}
+
+#[test]
+fn a_sensor_that_is_set_right_already_is_not_set_anew() {
+    let recording = Recording::of(IMX219);
+    let (steps, _) = planned(&recording, "/dev/video0");
+    let mut driver = Driver::of(&recording);
+    run(&steps, &mut driver).unwrap_or_else(|_| panic!("refused"));
+    let sensor = steps.iter().find(|step| matches!(step, Step::Format { .. })).unwrap();
+    let before = driver.formats_set;
+    run(&[*sensor], &mut driver).unwrap_or_else(|_| panic!("refused"));
+    assert_eq!(driver.formats_set, before);
+}
+
+#[test]
 fn nodes_that_no_sensor_leads_to_name_the_one_that_does() {
     // Embedded data, an empty channel, the image processor; one behind a scaler.
     let nodes = ["/dev/video1", "/dev/video2", "/dev/video4", "/dev/video7"].map(|node| (IMX477, node));

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use v4l::Device;
-use v4l::capability::Flags;
 use v4l::video::Capture as _;
 
 use super::super::capture;
 use super::super::choose::{self, Coding, SizeOffer, Wish};
+use super::super::csi;
+use super::super::media::{self, NodeKind};
 
 /// Sizes told of one format.
 const SIZES_TOLD: usize = 3;
@@ -44,21 +45,35 @@ impl Answer {
 
 /// Opens the device for a moment. Blocks as long as its driver does.
 pub(super) fn ask(node: &Path) -> Answer {
+    let kind = match media::node_kind(node) {
+        Ok(kind) => kind,
+        Err(e) => return unopened(&e),
+    };
+    by_kind(&kind, || csi::is_camera(node)).unwrap_or_else(|| by_formats(node, kind.bus))
+}
+
+/// What is known without asking for formats.
+pub(super) fn by_kind(kind: &NodeKind, is_camera: impl FnOnce() -> bool) -> Option<Answer> {
+    let bus = kind.bus.clone();
+    if kind.converts() {
+        return Some(Answer::Other);
+    }
+    if !kind.captures() {
+        let problem = "it gives pictures in several planes only, which are not read here".to_owned();
+        return Some(if kind.captures_planes() { Answer::Useless { bus, problem } } else { Answer::Other });
+    }
+    if !kind.is_set_up_from_outside {
+        return None;
+    }
+    // Its node lists every format and size that there can be, whatever the sensor sends.
+    Some(if is_camera() { Answer::Camera { bus, formats: vec!["Bayer".to_owned()] } } else { Answer::Other })
+}
+
+fn by_formats(node: &Path, bus: String) -> Answer {
     let device = match Device::with_path(node) {
         Ok(device) => device,
         Err(e) => return unopened(&e),
     };
-    let Ok(caps) = device.query_caps() else { return Answer::Other };
-    let (can, bus) = (caps.capabilities, caps.bus);
-    let converts = Flags::VIDEO_M2M | Flags::VIDEO_M2M_MPLANE | Flags::VIDEO_OUTPUT | Flags::VIDEO_OUTPUT_MPLANE;
-    if can.intersects(converts) {
-        return Answer::Other;
-    }
-    if !can.contains(Flags::VIDEO_CAPTURE) {
-        let problem = || "it gives pictures in several planes only, which are not read here".to_owned();
-        let has_planes = can.contains(Flags::VIDEO_CAPTURE_MPLANE);
-        return if has_planes { Answer::Useless { bus, problem: problem() } } else { Answer::Other };
-    }
     let offered: Vec<[u8; 4]> =
         device.enum_formats().unwrap_or_default().iter().map(|format| format.fourcc.repr).collect();
     let wish = Wish::default();
@@ -74,11 +89,14 @@ pub(super) fn ask(node: &Path) -> Answer {
 fn unopened(e: &io::Error) -> Answer {
     match Errno::from_io_error(e) {
         Some(Errno::BUSY) => Answer::useless("another program has it"),
-        Some(Errno::ACCESS | Errno::PERM) => Answer::useless(
+        Some(Errno::PERM) => {
+            Answer::useless("the service or container may not open it: allow it (DeviceAllow=char-81 rw, or --device)")
+        }
+        Some(Errno::ACCESS) => Answer::useless(
             "this user may not open it: add the user to the group `video` (usermod -aG video NAME) and sign in again",
         ),
-        // Unplugged this moment, or a node without a device.
-        Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => Answer::Other,
+        // Unplugged this moment, a node without a device, or no camera's.
+        Some(Errno::NOENT | Errno::NODEV | Errno::NXIO | Errno::NOTTY) => Answer::Other,
         _ => Answer::useless(format!("it cannot be opened ({e})")),
     }
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::named::Machine;
-use super::probe::Answer;
+use super::probe::{Answer, by_kind};
 use super::{Ask, HANGS, LocalCamera, list};
 use crate::camera::CameraUrl;
+use crate::camera::v4l2::media::NodeKind;
 
 /// A machine that is being put together.
 struct Invented {
@@ -177,6 +178,28 @@ fn a_device_that_hangs_is_told_of_and_holds_up_neither_the_rest_nor_the_next_lis
     let again = machine.list(Duration::from_secs(20), ask);
     assert_eq!(again[0].problem.as_deref(), Some(HANGS));
     assert!(began.elapsed() < Duration::from_secs(10), "it was asked again");
+}
+
+#[test]
+fn only_the_node_that_a_sensor_leads_to_is_a_camera() {
+    // A receiver that is set up from outside (rp1-cfe), a webcam, a codec.
+    let kind = |can: u32| NodeKind {
+        driver: "rp1-cfe".into(),
+        bus: "platform:1f00110000.csi".into(),
+        can,
+        is_set_up_from_outside: can & 0x2000_0000 != 0,
+    };
+    let told = |answer: Option<Answer>| match answer {
+        None => "asked for formats".to_owned(),
+        Some(Answer::Camera { formats, .. }) => formats.join(", "),
+        Some(Answer::Useless { problem, .. }) => problem,
+        Some(Answer::Other) => "no camera".to_owned(),
+    };
+    assert_eq!(told(by_kind(&kind(0x2000_0001), || true)), "Bayer");
+    assert_eq!(told(by_kind(&kind(0x2000_0001), || false)), "no camera");
+    assert_eq!(told(by_kind(&kind(0x0420_0001), || false)), "asked for formats");
+    assert_eq!(told(by_kind(&kind(0x0420_4000), || true)), "no camera");
+    assert!(told(by_kind(&kind(0x0420_1000), || true)).contains("several planes"));
 }
 
 #[test]

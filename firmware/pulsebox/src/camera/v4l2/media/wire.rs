@@ -23,12 +23,19 @@ pub(super) const DEVICE_INFO: Request<DeviceInfo> = read_write(b'|', 0);
 pub(super) const SETUP_LINK: Request<LinkDesc> = read_write(b'|', 3);
 pub(super) const G_TOPOLOGY: Request<TopologyHead> = read_write(b'|', 4);
 pub(super) const QUERYCAP: Request<Capability> = Request(opcode::read::<Capability>(b'V', 0), PhantomData);
+pub(super) const NODE_G_FMT: Request<NodeFormat> = read_write(b'V', 4);
+pub(super) const NODE_S_FMT: Request<NodeFormat> = read_write(b'V', 5);
+pub(super) const G_CTRL: Request<Control> = read_write(b'V', 27);
+pub(super) const S_CTRL: Request<Control> = read_write(b'V', 28);
+pub(super) const QUERYCTRL: Request<QueryControl> = read_write(b'V', 36);
 pub(super) const ENUM_MBUS_CODE: Request<MbusCode> = read_write(b'V', 2);
 pub(super) const G_FMT: Request<PadFormat> = read_write(b'V', 4);
 pub(super) const S_FMT: Request<PadFormat> = read_write(b'V', 5);
 pub(super) const G_SELECTION: Request<Selection> = read_write(b'V', 61);
 pub(super) const ENUM_FRAME_SIZE: Request<FrameSize> = read_write(b'V', 74);
 
+/// `V4L2_BUF_TYPE_VIDEO_CAPTURE`
+pub(super) const VIDEO_CAPTURE: u32 = 1;
 pub(super) const PAD_SINK: u32 = 1;
 pub(super) const PAD_SOURCE: u32 = 1 << 1;
 pub(super) const LINK_ENABLED: u32 = 1;
@@ -74,6 +81,9 @@ impl Zero for u16 {
 impl Zero for u32 {
     const ZERO: Self = 0;
 }
+impl Zero for i32 {
+    const ZERO: Self = 0;
+}
 impl Zero for u64 {
     const ZERO: Self = 0;
 }
@@ -106,6 +116,13 @@ plain! {
         driver: [u8; 16], card: [u8; 32], bus_info: [u8; 32], version: u32, capabilities: u32, device_caps: u32,
         reserved: [u32; 3],
     } 104
+    // The union begins at its pointers' boundary, of 64 bits; `rest` is handed back as it came.
+    NodeFormat { buffer_type: u32, gap: u32, rest: [u64; 25] } 208
+    Control { id: u32, value: i32 } 8
+    QueryControl {
+        id: u32, control_type: u32, name: [u8; 32], minimum: i32, maximum: i32, step: i32, default_value: i32,
+        flags: u32, reserved: [u32; 2],
+    } 68
 
     // linux/v4l2-mediabus.h, linux/v4l2-subdev.h
     FrameFormat {

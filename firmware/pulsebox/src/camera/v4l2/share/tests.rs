@@ -2,11 +2,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
 use super::*;
-use crate::camera::{Codec, Goodbyes};
+use crate::camera::v4l2::LocalSession;
+use crate::camera::v4l2::choose::{Coding, Interval};
+use crate::camera::{Codec, Goodbyes, Session};
 
 /// A device that gives what a test sends it; counts how often it was opened, and how many are open now.
 #[derive(Clone, Default)]
 struct Device {
+    choice: Option<Choice>,
     opened: Arc<AtomicU32>,
     open: Arc<AtomicU32>,
 }
@@ -17,6 +20,10 @@ struct Opened {
 }
 
 impl Source for Opened {
+    fn choice(&self) -> Option<Choice> {
+        self.device.choice
+    }
+
     fn next(&mut self, limit: Duration) -> Result<Got, Fault> {
         self.given.recv_timeout(limit).unwrap_or(Ok(Got::Nothing))
     }
@@ -119,7 +126,40 @@ async fn another_format_than_the_open_one_is_busy_and_no_wish_reads_along() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_goes_on_at_the_newest_key_frame_and_is_told_what_it_lost() {
+async fn who_asks_for_what_was_chosen_anyway_reads_along() {
+    let interval = Some(Interval { numerator: 1, denominator: 15 });
+    let choice = Choice { fourcc: *b"MJPG", coding: Coding::Mjpeg, width: 1280, height: 720, interval };
+    let device = Device { choice: Some(choice), ..Device::default() };
+    let (give, opener) = device.opener();
+    let mut one = join(9, Wish::default(), opener).await.unwrap();
+    give.send(frame(1, true, 1)).unwrap();
+    numbers(&mut one, 1).await;
+    for query in ["format=mjpeg", "size=1280x720", "format=MJPG&size=1280x720&fps=15"] {
+        assert!(join(9, wish(query), device.opener().1).await.is_ok(), "{query}");
+    }
+    for query in ["format=yuyv", "format=mjpeg&size=640x480", "fps=30"] {
+        assert_eq!(join(9, wish(query), device.opener().1).await.err().unwrap().verdict, Verdict::Busy, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn lost_pictures_are_told_as_a_part_of_all() {
+    let device = Device::default();
+    let (give, opener) = device.opener();
+    let reader = join(10, Wish::default(), opener).await.unwrap();
+    let mut session = Session::Local(Box::new(LocalSession { reader, frames: 0 }));
+    assert_eq!(session.packets(), Some(0));
+    give.send(frame(1, true, 1)).unwrap();
+    for _ in 0..3 {
+        give.send(Ok(Got::Damaged("cut short"))).unwrap();
+    }
+    give.send(frame(2, true, 1)).unwrap();
+    let lost = [session.next().await.unwrap().lost, session.next().await.unwrap().lost];
+    assert_eq!((lost, session.packets()), ([0, 3], Some(2)));
+}
+
+#[tokio::test]
+async fn a_slow_reader_goes_on_at_the_newest_key_frame_and_the_camera_is_not_blamed() {
     let device = Device::default();
     let (give, opener) = device.opener();
     let (mut slow, mut quick) =
@@ -130,7 +170,7 @@ async fn a_slow_reader_goes_on_at_the_newest_key_frame_and_is_told_what_it_lost(
         assert_eq!(numbers(&mut quick, 1).await, [number]);
     }
     let frame = slow.next().await.unwrap();
-    assert_eq!((frame.data[0], frame.lost), (10, 10));
+    assert_eq!((frame.data[0], frame.lost), (10, 0));
     assert_eq!(numbers(&mut slow, 1).await, [11]);
 }
 

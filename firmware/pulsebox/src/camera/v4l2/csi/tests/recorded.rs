@@ -68,6 +68,7 @@ impl Recording {
     pub(super) fn tell(&self, step: Step) -> String {
         let pad = |at: Pad| format!("{}:{}", self.topology.name_of(at.entity), at.index);
         match step {
+            Step::Claim => "claim".to_owned(),
             Step::Link { source, sink, enabled } => {
                 format!("link {} -> {} {}", pad(source), pad(sink), if enabled { "on" } else { "off" })
             }
@@ -96,6 +97,7 @@ fn name_of_code(code: u32) -> &'static str {
 
 /// `rp1-cfe` (and, having no receiver between, `unicam`) as far as a plan can tell.
 pub(super) struct Driver {
+    views: Vec<View>,
     pub(super) topology: Topology,
     formats: HashMap<Pad, BusFormat>,
     /// No format is wider.
@@ -135,7 +137,14 @@ impl Driver {
             }
         }
         let topology = recording.topology.clone();
-        Self { topology, formats, width_max: u32::MAX, is_streaming: false, formats_set: 0 }
+        Self {
+            views: recording.views.clone(),
+            topology,
+            formats,
+            width_max: u32::MAX,
+            is_streaming: false,
+            formats_set: 0,
+        }
     }
 
     fn function(&self, at: Pad) -> u32 {
@@ -173,6 +182,16 @@ impl Driver {
 }
 
 impl Bus for Driver {
+    fn is_free(&mut self) -> io::Result<()> {
+        if self.is_streaming { Err(Errno::BUSY.into()) } else { Ok(()) }
+    }
+
+    fn views(&mut self) -> Result<Vec<View>, (Step, io::Error)> {
+        // Each is set for a moment.
+        self.formats_set += self.views.len();
+        Ok(self.views.clone())
+    }
+
     fn set_link(&mut self, source: Pad, sink: Pad, enabled: bool) -> io::Result<()> {
         if self.is_streaming {
             return Err(Errno::BUSY.into());
