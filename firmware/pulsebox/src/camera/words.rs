@@ -34,15 +34,17 @@ pub(super) const fn of_local(verdict: Verdict) -> Option<Words> {
         }
         Verdict::Auth => (
             "Pulsebox may not open the camera",
-            "Let the user that Pulsebox runs as into the group `video`, and restart it.",
+            "Let the user that Pulsebox runs as into the group `video`, or let its service or container open the \
+             device; then restart it.",
         ),
         Verdict::NotFound => (
             "The camera is not plugged in",
             "Plug it in, or try another cable and port. `pulsebox cameras`, and “Add” on the page, list what is there.",
         ),
         Verdict::Busy => (
-            "Another program has the camera",
-            "End it: a camera at the box sends to one program at a time. Pulsebox shares it among all its own viewers.",
+            "The camera is in use, or has no room",
+            "End the other program that has it. Where two of your cameras name one device, write the same options \
+             behind both URLs. Where the USB bus is full, use another port, or ask for less with `?size=640x480`.",
         ),
         Verdict::Protocol => (
             "The camera's driver fails",

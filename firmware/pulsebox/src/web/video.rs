@@ -171,7 +171,7 @@ fn broken(fault: &Fault, is_local: bool) -> ApiError {
     let words = fault.verdict.row().words(is_local);
     let what = format!("{}: {}", words.title, fault.detail);
     match fault.verdict {
-        Verdict::Unsupported => ApiError::new(
+        Verdict::Unsupported if !is_local => ApiError::new(
             StatusCode::CONFLICT,
             what,
             "Configure a `sub_url` in H.264 or MJPEG for this camera, or watch GET /api/streams/{id}/live, which \
