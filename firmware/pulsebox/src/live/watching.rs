@@ -42,13 +42,19 @@ fn pack(live: &LiveFrame) -> Result<Packed, Fault> {
 
 /// Packs a frame on a thread for such work. None where that broke down.
 async fn packed_apart(live: Arc<LiveFrame>) -> Option<Arc<LiveFrame>> {
-    let turn = DEVELOPING.acquire().await;
-    let packed = spawn_blocking(move || {
-        live.once(|| pack(&live));
-        drop(turn);
-        live
-    });
-    packed.await.ok()
+    // Its other viewers wait for the first of them and take no turn from other cameras.
+    let among_viewers = live.making.acquire().await;
+    if !live.is_made() {
+        let turn = DEVELOPING.acquire().await;
+        let developed = live.clone();
+        let packed = spawn_blocking(move || {
+            developed.once(|| pack(&developed));
+            drop(turn);
+        });
+        packed.await.ok()?;
+    }
+    drop(among_viewers);
+    Some(live)
 }
 
 /// A frame that is being packed.
@@ -131,4 +137,46 @@ fn broken_down() -> Ending {
     let fault =
         Fault::new(Verdict::Undecodable, "developing the camera's picture broke down; report this with the log");
     Ending::Broken { fault, opened: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+    use crate::camera::{Frame, RawFormat, RawLayout};
+
+    fn raw() -> Arc<LiveFrame> {
+        let layout = RawLayout { format: RawFormat::Yuyv, width: 64, height: 32, stride: 128, full_range: false };
+        let (data, now) = (vec![128; 128 * 32].into(), Instant::now());
+        LiveFrame::alone(Frame {
+            codec: Codec::Raw,
+            key: true,
+            data,
+            raw: Some(layout),
+            at: Duration::ZERO,
+            arrived: now,
+            lost: 0,
+        })
+    }
+
+    #[tokio::test]
+    async fn viewers_of_one_raw_picture_leave_turns_for_other_cameras() {
+        let (watched, other) = (raw(), raw());
+        assert!(packed_apart(watched.clone()).await.is_some_and(|live| live.is_made()));
+        // All turns are taken: who wants what is made already needs none.
+        let turns = DEVELOPING.acquire_many(2).await.unwrap();
+        let again = timeout(Duration::from_secs(20), packed_apart(watched)).await;
+        assert!(again.is_ok_and(|live| live.is_some()));
+        let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(packed_apart(other.clone()))).collect();
+        for viewer in &mut waiting {
+            assert!(timeout(Duration::from_millis(10), viewer).await.is_err(), "nobody has a turn");
+        }
+        drop(turns);
+        for viewer in waiting {
+            assert!(viewer.await.is_some_and(|live| live.is_made()));
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Limits;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::camera::Frame;
@@ -31,6 +32,8 @@ pub struct LiveFrame {
     pub time: Duration,
     /// How long the frame before it lasted: the best guess at once.
     pub lasts: Duration,
+    /// Held by the viewer for whom something is made of it at length.
+    pub(crate) making: Semaphore,
     made: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -46,6 +49,19 @@ impl fmt::Debug for LiveFrame {
 }
 
 impl LiveFrame {
+    /// The only one of its upstream.
+    #[cfg(test)]
+    pub(crate) fn alone(frame: Frame) -> Arc<Self> {
+        let mut frames = Frames::default();
+        frames.push(frame, &Limits::default());
+        frames.window.swap_remove_back(0).expect("it was pushed")
+    }
+
+    /// Whether something has been made of it.
+    pub fn is_made(&self) -> bool {
+        self.made.get().is_some()
+    }
+
     /// What is made of this frame for all viewers, made by the first who asks: the fMP4 of room `live`. None
     /// where another type was made of it.
     pub fn once<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<Arc<T>> {
@@ -77,7 +93,7 @@ impl Frames {
         if frame.key {
             self.last_key = Some(number);
         }
-        let live = Arc::new(LiveFrame { frame, number, time, lasts, made: OnceLock::new() });
+        let live = Arc::new(LiveFrame { frame, number, time, lasts, making: Semaphore::new(1), made: OnceLock::new() });
         if live.frame.key {
             self.newest_key = Some(live.clone());
         }
