@@ -10,9 +10,9 @@ mod tests;
 use super::{Jpeg, Looked, MAX_SIDE, Whole, admit_size, decoded, encode, undecodable, unsupported};
 use crate::camera::{Fault, Frame, RawFormat, RawLayout};
 
-/// The most bytes that one picture which is not coded may have: 48 MB, four times a 1080p picture of 16 bits a pixel
-/// and more.
-pub const MAX_RAW: usize = 48 << 20;
+/// The most bytes that one picture which is not coded may have: 16 MB, 4K of two bytes
+/// a pixel.
+pub const MAX_RAW: usize = 16 << 20;
 
 /// The JPEG quality of [`develop`], 1 to 100.
 const QUALITY: u8 = 80;
