@@ -266,3 +266,23 @@ def test_a_camera_that_is_unplugged_is_down_and_comes_back_by_itself(vivid, puls
     box.until("up again", lambda: box.camera("bench")["state"] == "up", 90)
     with Watching(box, "bench") as view:
         assert len(view.pictures(2)) == 2
+
+
+def test_a_camera_whose_driver_is_loaded_after_the_daemon_started_is_watched(virt, pulsebox):
+    # As on a box where nothing was plugged in at boot: the kernel has no number for cameras yet.
+    virt.ask("modprobe -r vivid uvcvideo 2>/dev/null; modprobe -r vivid videodev 2>/dev/null; true", 60)
+    assert "video4linux" not in virt.ask("cat /proc/devices")
+    box = pulsebox(virt, config(("Bench", f"v4l2:///dev/video0?{SMALL}")))
+    box.until("nothing is plugged in", lambda: box.camera("bench")["verdict"] == "not_found")
+    assert Vivid(virt).node == "/dev/video0"
+    box.until("up", lambda: box.camera("bench")["state"] == "up", 120)
+
+
+def test_damaged_pictures_are_told_as_lost(vivid):
+    vivid.machine.ask(
+        "systemd-run --collect --unit=grab-damage sh -c "
+        f"'while sleep 0.5; do v4l2-ctl -d {vivid.node} -c inject_v4l2_buf_flag_error=1; done'"
+    )
+    code, found = vivid.check()
+    assert code == 0, found
+    assert 0 < found["stream"]["loss_percent"] < 90, found["stream"]
