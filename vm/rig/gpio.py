@@ -66,8 +66,7 @@ class Pins:
             port.send(f"irq_intercept_out {_PATH}")
             self._is_watched = True
         else:
-            while port.read(0) is not None:
-                pass
+            port.forget()
         found = []
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
