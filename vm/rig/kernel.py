@@ -27,6 +27,8 @@ MODULES = (
     "vivid", "uvcvideo", "videobuf2-v4l2",
     # a USB camera made of software: gadget, its controller, and the class
     "dummy_hcd", "libcomposite", "usb_f_uvc", "configfs",
+    # a USB camera played on the host (USB/IP)
+    "vhci-hcd",
     # lines and lamps
     "gpio-sim", "leds-gpio", "ledtrig-timer", "ledtrig-oneshot", "ledtrig-default-on", "ledtrig-pattern",
     "pwm-bcm2835", "gpio-keys",
@@ -57,7 +59,7 @@ def packages_of(kernel: str) -> tuple[Archive, list[Package]]:
     archive = Archive("arm64", suites)
     # tiny-initramfs is the least that will do for a package which wants some maker of initial roots.
     found = archive.versions((meta, "tiny-initramfs"))
-    return archive, [one for one in found if one.name.startswith(("linux-image-", "linux-binary-", "linux-modules-"))]
+    return archive, [one for one in found if one.name.startswith("linux-")]
 
 
 def unpacked(tree: Path) -> Kernel:

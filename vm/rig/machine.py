@@ -86,11 +86,11 @@ class Machine:
 
     def start(self) -> None:
         """Power on, and wait until the guest's shell answers."""
+        LOG.mkdir(parents=True, exist_ok=True)
+        self.log.write_bytes(b"")
         program = qemu.command()
         boot = self._boot or boot_files(self._kernel)
         self._work = Path(tempfile.mkdtemp(prefix="pulsebox-vm-"))
-        LOG.mkdir(parents=True, exist_ok=True)
-        self.log.write_bytes(b"")
         began = time.monotonic()
         ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
         self._sockets += ours
@@ -105,7 +105,8 @@ class Machine:
                 # Devices that were there from the start have their nodes and links, and the network its address.
                 self.console.ask("udevadm settle --timeout=120; until [ -n \"$(ip route)\" ]; do sleep 0.2; done", 150)
         except (ConsoleError, MonitorError) as error:
-            raise MachineError(f"{self.kind.name} is not up after {self.deadline:.0f} s: {error}\n{self.tail()}") from error
+            late = f"{self.kind.name} is not up after {self.deadline:.0f} s"
+            raise MachineError(f"{late}: {error}\n{self.tail()}") from error
         self.boot_seconds = time.monotonic() - began
 
     def stop(self) -> None:

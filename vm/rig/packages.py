@@ -77,12 +77,12 @@ class Archive:
 
     def unpack(self, packages: list[Package], into: Path) -> None:
         """Fetches exactly these and unpacks their files into a folder. No script of theirs is run."""
-        archives = self.home / "var/cache/apt/archives"
-        shutil.rmtree(archives, ignore_errors=True)
-        (archives / "partial").mkdir(parents=True)
+        fetched = self.home / "fetched"
+        shutil.rmtree(fetched, ignore_errors=True)
+        fetched.mkdir(parents=True)
         self._update_if_absent()
         try:
-            self._apt("install", "--download-only", "--yes", "--no-install-recommends", *map(str, packages))
+            self._apt("download", *map(str, packages), folder=fetched)
         except PackageError:
             # Debian drops a version when a newer one comes: the remembered ones are then to be asked for again.
             for stale in self.home.glob("versions-*"):
@@ -90,18 +90,18 @@ class Archive:
             raise
         into.mkdir(parents=True, exist_ok=True)
         # First the one that brings the links /bin -> usr/bin, which others' files are to go through.
-        debs = sorted(archives.glob("*.deb"), key=lambda deb: (not deb.name.startswith("base-files_"), deb.name))
+        debs = sorted(fetched.glob("*.deb"), key=lambda deb: (not deb.name.startswith("base-files_"), deb.name))
         for deb in debs:
             _run(["dpkg-deb", "--extract", str(deb), str(into)])
-        shutil.rmtree(archives)
+        shutil.rmtree(fetched)
 
     def _update_if_absent(self) -> None:
         if not any((self.home / "var/lib/apt/lists").glob("*_Packages*")):
             self._update()
 
     def _update(self) -> None:
-        for folder in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "etc/apt/trusted.gpg.d"):
-            (self.home / folder).mkdir(parents=True, exist_ok=True)
+        for folder in ("apt.conf.d", "preferences.d", "sources.list.d", "trusted.gpg.d"):
+            (self.home / "etc/apt" / folder).mkdir(parents=True, exist_ok=True)
         for folder in ("var/lib/apt/lists/partial", "var/cache/apt/archives/partial"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         (self.home / "status").touch()
@@ -110,7 +110,7 @@ class Archive:
         (self.home / "etc/apt/sources.list.d/rig.list").write_text("".join(lines))
         self._apt("update")
 
-    def _apt(self, *arguments: str) -> str:
+    def _apt(self, *arguments: str, folder: Path | None = None) -> str:
         settings = {
             "Dir": self.home,
             "Dir::State::status": self.home / "status",
@@ -123,17 +123,19 @@ class Archive:
             "Acquire::http::Timeout": "60",
         }
         options = [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
-        return _run(["apt-get", "-q", *options, *arguments])
+        return _run(["apt-get", "-q", *options, *arguments], folder)
 
 
 def _parse_versions(text: str) -> list[Package]:
     return [Package(*line.split("=", 1)) for line in text.split()]
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str], folder: Path | None = None) -> str:
     environment = os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_DEADLINE, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=FETCH_DEADLINE, env=environment, cwd=folder
+        )
     except FileNotFoundError:
         raise PackageError(f"{command[0]} is not there: the rig needs Debian's apt and dpkg")
     except subprocess.TimeoutExpired:

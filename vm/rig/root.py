@@ -35,13 +35,15 @@ MASKED = (
     "systemd-update-utmp.service", "systemd-tpm2-setup.service", "systemd-tpm2-setup-early.service",
     "systemd-pcrmachine.service", "systemd-boot-random-seed.service", "systemd-remount-fs.service",
     "systemd-rfkill.service", "systemd-rfkill.socket", "systemd-backlight@.service", "systemd-pstore.service",
-    "systemd-udev-load-credentials.service", "kmod-static-nodes.service", "systemd-network-generator.service", "systemd-binfmt.service", "systemd-sysext.socket", "systemd-creds.socket",
-    "systemd-hostnamed.socket", "systemd-initctl.socket",
-    "getty@.service", "getty-static.service", "serial-getty@.service", "console-getty.service", "fstrim.timer",
-    "e2scrub_all.timer", "e2scrub_reap.service", "systemd-tmpfiles-clean.timer", "systemd-logind.service",
-    "systemd-user-sessions.service", "systemd-ask-password-wall.path", "systemd-ask-password-console.path",
-    "dev-hugepages.mount", "dev-mqueue.mount", "run-lock.mount", "sys-kernel-tracing.mount", "tmp.mount",
-    "sys-fs-fuse-connections.mount", "modprobe@.service", "proc-sys-fs-binfmt_misc.automount",
+    "systemd-udev-load-credentials.service", "kmod-static-nodes.service", "systemd-network-generator.service",
+    "systemd-binfmt.service", "systemd-sysext.socket", "systemd-creds.socket", "systemd-hostnamed.socket",
+    "systemd-initctl.socket", "getty@.service", "getty-static.service", "serial-getty@.service",
+    "console-getty.service", "fstrim.timer", "e2scrub_all.timer", "e2scrub_reap.service",
+    "systemd-tmpfiles-clean.timer", "systemd-logind.service", "systemd-user-sessions.service",
+    "systemd-ask-password-wall.path", "systemd-ask-password-console.path", "dev-hugepages.mount",
+    "dev-mqueue.mount", "run-lock.mount", "sys-kernel-tracing.mount", "tmp.mount", "sys-fs-fuse-connections.mount",
+    "modprobe@drm.service", "modprobe@fuse.service", "modprobe@efi_pstore.service", "modprobe@loop.service",
+    "modprobe@dm_mod.service", "proc-sys-fs-binfmt_misc.automount",
 )
 # udev's rules that hold for every machine and for cameras; each of the others costs at every device of every boot.
 UDEV_RULES = (
@@ -109,7 +111,6 @@ def _finish_root(root: Path) -> None:
         _write(root / "usr/lib/rig" / tool, (GUEST / tool).read_text(), 0o755)
     rule = 'ACTION=="add", SUBSYSTEM=="net", KERNEL!="lo", RUN+="/usr/lib/rig/network $name"\n'
     _write(etc / "udev/rules.d/80-rig-network.rules", rule)
-    _write(etc / "modules-load.d/rig.conf", "configfs\n")
     # systemd takes a root whose /usr is newer than these for one that was just updated, and does all again.
     for stamp in (etc / ".updated", root / "var/.updated"):
         _write(stamp, "")

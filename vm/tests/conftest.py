@@ -1,7 +1,7 @@
 """What the tests share: booted machines, the daemon in them, and what the console said when a test fails.
 
     virt, raspi3b, virt_backports, raspi3b_backports    a booted machine, shared; leave it as you found it
-    pulsebox                                            pulsebox(machine, config) gives a running daemon, gone at the end
+    pulsebox                                            pulsebox(machine, config): a running daemon, gone at the end
     yard                                                the machines; for a test that needs one of its own
 
 Tests are put in the order of the machine that they use, so that each is booted once.
@@ -72,7 +72,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """What the shared machine's console said during a test goes to a file by the test's name, its end into a failure."""
+    """What the machine's console said during a test goes to a file by the test's name, its end into a failure."""
     report = (yield).get_result()
     yard = item.funcargs.get("yard") if hasattr(item, "funcargs") else None
     if yard is None or yard.running is None:

@@ -14,6 +14,7 @@ mod guard;
 mod history;
 mod leds;
 mod live;
+mod local_cameras;
 mod metrics;
 mod mqtt;
 mod openapi;

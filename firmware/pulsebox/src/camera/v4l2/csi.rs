@@ -8,8 +8,8 @@
 //! 1. Disable every other link that can be: while one leads to another node, the driver waits for that node as well.
 //! 2. Enable the links from the sensor to the node.
 //! 3. Set the sensor's format: code and size, which the sensor completes with its colours.
-//! 4. Set the same on each pad along the way, colours too, and on every pad that another of the sensor's pads leads
-//!    to: the kernel compares both ends of every enabled link when the stream starts, and answers `EPIPE`.
+//! 4. Set the same on each pad along the way, colours too, and where links branch off that cannot be disabled: the
+//!    kernel compares both ends of every enabled link when the stream starts, and answers `EPIPE`.
 //!
 //! The node's own format is set by whoever opens it: [`Fixed`].
 
@@ -168,14 +168,16 @@ fn formats(topology: &Topology, route: &Route, mode: Mode) -> Vec<Step> {
     steps
 }
 
-/// Links from the sensor's other pads (its embedded data) that cannot be disabled, where both ends have a format.
+/// Links that branch off the way and cannot be disabled, as the one of the sensor's embedded data; where both ends have
+/// a format.
 fn beside<'a>(topology: &'a Topology, route: &'a Route) -> impl Iterator<Item = (Pad, Pad)> + 'a {
     let is_node = |entity: u32| topology.entity(entity).is_none_or(|entity| entity.is_video_node());
+    let on_route = |entity: u32| route.links.iter().any(|(source, _)| source.entity == entity);
     topology
         .links
         .iter()
-        .filter(|link| link.immutable && link.enabled && link.source.entity == route.sensor.entity)
-        .filter(move |link| link.source != route.sensor && !is_node(link.sink.entity))
+        .filter(|link| link.immutable && link.enabled && !route.links.contains(&(link.source, link.sink)))
+        .filter(move |link| on_route(link.source.entity) && !is_node(link.sink.entity))
         .map(|link| (link.source, link.sink))
 }
 

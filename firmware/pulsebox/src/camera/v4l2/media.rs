@@ -269,7 +269,10 @@ impl Subdevice {
                 if !more(call(&self.file, ENUM_FRAME_SIZE, &mut size))? {
                     break;
                 }
-                modes.push(Mode { code: code.code, width: size.max_width, height: size.max_height });
+                // A sensor that takes any size in between gets one that is large enough (`csi::choose`).
+                let width = 1280.min(size.max_width).max(size.min_width);
+                let height = 720.min(size.max_height).max(size.min_height);
+                modes.push(Mode { code: code.code, width, height });
             }
         }
         Ok(modes)

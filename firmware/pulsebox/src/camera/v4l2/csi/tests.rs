@@ -13,6 +13,7 @@ const IMX477: &str = include_str!("testdata/pi5-imx477.txt");
 const IMX219: &str = include_str!("testdata/pi5-imx219-after-libcamera.txt");
 const MAINLINE: &str = include_str!("testdata/pi5-imx219-mainline.txt");
 const OV5647: &str = include_str!("testdata/pi4-ov5647.txt");
+const VIMC: &str = include_str!("testdata/vimc.txt");
 const OV9281: &str = include_str!("testdata/pi5-ov9281.txt");
 
 /// The whole plan for a node, a line a step.
@@ -87,6 +88,19 @@ fn a_pi_4_with_the_media_controller_on_needs_the_sensors_format_only() {
 }
 
 #[test]
+fn a_branch_that_cannot_be_disabled_gets_the_same_format() {
+    assert_eq!(
+        told(&Recording::of(VIMC), "/dev/video0"),
+        [
+            "link DebayerA:1 -> Scaler:0 off",
+            "format SensorA:0 SBGGR10 1280x720",
+            // Without this step the real driver answered EPIPE.
+            "format DebayerA:0 as SensorA:0",
+        ]
+    );
+}
+
+#[test]
 fn the_kernel_would_start_after_the_plan_and_not_before() {
     for recording in [IMX477, IMX219, MAINLINE, OV5647] {
         let recording = Recording::of(recording);
@@ -153,10 +167,10 @@ fn a_camera_that_another_program_watches_is_busy_and_its_sensor_is_left_alone() 
 
 #[test]
 fn nodes_that_no_sensor_leads_to_name_the_one_that_does() {
-    let topology = Recording::of(IMX477).topology;
-    // Embedded data, an empty channel, the image processor.
-    for node in ["/dev/video1", "/dev/video2", "/dev/video4", "/dev/video7"] {
-        let fault = Route::to(&topology, Path::new(node)).unwrap_err();
+    // Embedded data, an empty channel, the image processor; one behind a scaler.
+    let nodes = ["/dev/video1", "/dev/video2", "/dev/video4", "/dev/video7"].map(|node| (IMX477, node));
+    for (recording, node) in nodes.into_iter().chain([(VIMC, "/dev/video2")]) {
+        let fault = Route::to(&Recording::of(recording).topology, Path::new(node)).unwrap_err();
         assert_eq!(fault.verdict, Verdict::Unsupported);
         assert_eq!(fault.detail, format!("no sensor leads to {node}; the camera's own node is /dev/video0"));
     }
