@@ -39,6 +39,7 @@ bench: page  ## CPU, memory, disk, live views and MQTT beside ffprobe, ffmpeg, O
 	/usr/bin/python3 scripts/bench.py
 	/usr/bin/python3 scripts/bench-live.py
 	/usr/bin/python3 scripts/bench-mqtt.py
+	/usr/bin/python3 scripts/bench-leds.py
 
 binary: page  ## the static binary for a 64-bit Pi, target/pulsebox-aarch64 (the first time fetches 100 MB and takes some minutes)
 	@scripts/need binary

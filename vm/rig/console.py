@@ -61,7 +61,7 @@ class Console:
         token = secrets.token_hex(16)
         whole = max(1, round(seconds))
         coded = base64.b64encode(command.encode())
-        asked = f"{token} {whole} {len(coded)}\n".encode() + coded
+        asked = f"{token} {whole} {len(coded)}".ljust(63).encode() + b"\n" + coded
         deadline = time.monotonic() + whole + GRACE
         self._send(asked, deadline, command)
         self._read_until(f"{token} begin\n".encode(), deadline, command)

@@ -27,6 +27,7 @@ def files() -> dict[str, Path | bytes]:
         "/usr/lib/systemd/system/pulsebox.service": _UNITS / "pulsebox.service",
         "/usr/lib/systemd/system/pulsebox.service.d/rig.conf": _PATIENCE,
         "/usr/lib/udev/rules.d/60-pulsebox.rules": _UNITS / "pulsebox.rules",
+        "/usr/lib/modules-load.d/pulsebox.conf": _UNITS / "pulsebox.modules",
     }
 
 

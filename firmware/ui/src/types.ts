@@ -150,6 +150,8 @@ export interface LadderRow {
   title: string;
   told_by: string;
   advice: string;
+  /** Where they differ for a camera at the box. */
+  local: { title: string; advice: string } | null;
 }
 
 /** The box on its MQTT broker. */
@@ -194,6 +196,8 @@ export interface LedsStatus {
   count: number;
   is_quiet: boolean;
   lamps: LampStatus[];
+  /** What the machine is, where it is a Raspberry Pi. */
+  machine?: string | null;
 }
 
 /** The box's own LEDs, as the card has columns for them. */

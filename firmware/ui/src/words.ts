@@ -86,8 +86,8 @@ export function particulars(message: string, title: string | null | undefined, a
   return found.charAt(0).toUpperCase() + found.slice(1);
 }
 
-/** Words for a verdict, by the ladder. */
-export type Words = (verdict: string) => { title: string; advice: string };
+/** Words for a verdict, by the ladder; others for a camera at the box. */
+export type Words = (verdict: string, local?: boolean) => { title: string; advice: string };
 
 /** A message's particulars, where it ends with the advice that is shown beside it. */
 export function withoutAdvice(message: string, advice: string | null | undefined): string {
@@ -104,7 +104,7 @@ export function cause(camera: CameraView, words: Words): { text: string; advice:
   const good = camera.severity === "ok";
   const last = { title: camera.title ?? camera.verdict, advice: camera.advice ?? "" };
   if (camera.state === "down" || camera.state === "degraded") {
-    const row = good && camera.incident ? words(camera.incident.verdict) : last;
+    const row = good && camera.incident ? words(camera.incident.verdict, isLocal(camera.url)) : last;
     return { text: row.title, advice: row.advice, since };
   }
   if (camera.state === "unknown") return { text: last.title, advice: good ? "" : last.advice, since };

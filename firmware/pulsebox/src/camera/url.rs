@@ -119,6 +119,11 @@ impl CameraUrl {
         self.scheme
     }
 
+    /// Whether it is plugged in at the box.
+    pub fn is_local(&self) -> bool {
+        self.scheme == Scheme::V4l2
+    }
+
     /// The host as written, IPv6 without brackets; empty for local cameras.
     pub fn host(&self) -> &str {
         self.bare.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')

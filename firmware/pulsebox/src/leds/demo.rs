@@ -11,7 +11,7 @@ use super::card::{BoxLamp, Shown};
 use super::fixtures::{Fixtures, Says};
 use super::pattern::{ON_FROM, Pattern};
 use super::player::{Lamp, Player};
-use super::wiring::{Kernel, wanted};
+use super::wiring::{Kernel, Wiring, wanted};
 use crate::config::Config;
 
 /// LEDs that do not answer by then are gone without.
@@ -31,7 +31,12 @@ pub struct Stage {
 impl Stage {
     /// Takes every LED that the configuration names; waits 5 s at most.
     pub async fn set(config: &Config) -> Self {
-        let mut fixtures = Fixtures::new(Arc::new(Kernel::default()));
+        Self::with(Arc::new(Kernel::default()), config).await
+    }
+
+    /// The same, with LEDs from elsewhere.
+    pub async fn with(wiring: Arc<dyn Wiring>, config: &Config) -> Self {
+        let mut fixtures = Fixtures::new(wiring);
         let now = Instant::now();
         fixtures.want(wanted(config), now);
         fixtures.ask(now);
@@ -131,7 +136,7 @@ impl Lamp for Character {
     }
 }
 
-fn mark(level: u8) -> char {
+pub(crate) fn mark(level: u8) -> char {
     match level {
         0 => '·',
         1..ON_FROM => '░',

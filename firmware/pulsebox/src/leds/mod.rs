@@ -16,6 +16,8 @@ pub mod player;
 pub mod pwm;
 pub mod quiet;
 pub mod room;
+#[cfg(test)]
+mod tests;
 pub mod wiring;
 
 pub use room::{Means, run};

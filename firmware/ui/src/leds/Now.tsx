@@ -44,7 +44,10 @@ const blinks = (count: number) => `${count === 1 ? "One blink" : `${count} blink
 
 /** Why nothing is to be seen. */
 function silence({ is_quiet, lamps }: LedsStatus, quietUntil: string | null): string {
-  if (lamps.length === 0) return "This box has no LED: none is set below, and it has no ACT LED that can be used.";
+  const own = lamps.filter(({ lamp }) => isBoxLamp(lamp));
+  if (lamps.length === 0) return "This box has no LED: none is set below, and no ACT LED is here.";
+  if (own.length === 0) return "The box has no LED of its own; a camera’s LED shows how that camera is.";
+  if (own.every(({ problem }) => problem !== null)) return "No LED lights:";
   if (is_quiet) return `Quiet hours: the LEDs are dark${quietUntil === null ? "" : ` until ${quietUntil}`}.`;
   return "The LEDs are dark.";
 }

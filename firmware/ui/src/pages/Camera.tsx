@@ -49,7 +49,7 @@ function Whole({ camera }: { camera: CameraView }) {
             <p class="cause"><strong>{text}</strong> {dated(camera) && <span class="soft"><Since at={since} /></span>}</p>
             {advice && <p><Rich text={advice} /></p>}
             {note && <p class="soft">{note}</p>}
-            <Bars recent={camera.recent} heartbeatSeconds={camera.heartbeat_seconds} />
+            <Bars camera={camera} />
             {session.value?.scope === "admin" && <Deeds camera={camera} />}
           </section>
         </div>

@@ -59,6 +59,7 @@ function Figures({ system: { host, cameras, connections, live } }: { system: Sys
   return (
     <dl class="box-figures">
       <Fact name="Name">{host.name}</Fact>
+      <Fact name="Machine">{host.leds?.machine}</Fact>
       <Fact name="Addresses">{host.addresses?.join(", ")}</Fact>
       <Fact name="Running for">{host.uptime_seconds == null ? null : span(host.uptime_seconds * 1000)}</Fact>
       <Fact name="Clock">{host.clock === undefined ? null : host.clock === "trusted" ? "set" : "not set yet: times may be wrong"}</Fact>

@@ -23,6 +23,7 @@ use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
 use super::choose::{self, Choice, Coding, Interval, SizeOffer, Steps, Wish};
+use super::csi;
 use super::light::Light;
 use super::mend::{self, ParameterSets};
 use super::share::{Got, Opener, Source, Stage};
@@ -76,7 +77,11 @@ struct Set {
 }
 
 fn set_format(device: &Device, node: &Path, wish: &Wish) -> Result<Set, Fault> {
-    let choice = chosen(device, wish)?;
+    // Before anything is asked of the node: what it can give depends on what lies before it.
+    let choice = match csi::prepare(node)? {
+        Some(fixed) => choose::fixed(fixed.fourcc, fixed.width, fixed.height, wish)?,
+        None => chosen(device, wish)?,
+    };
     let wanted = Format::new(choice.width, choice.height, FourCC::new(&choice.fourcc));
     let format = device.set_format(&wanted).map_err(|e| fault(&e, node, "take the format"))?;
     let set = agreed(choice, &format, wish)?;

@@ -302,6 +302,18 @@ pub fn choose(fourcc: [u8; 4], coding: Coding, sizes: &[SizeOffer], wish: &Wish)
     Ok(Choice { fourcc, coding, width: best.width, height: best.height, interval })
 }
 
+/// The one choice that there is with a camera that was set up from outside.
+///
+/// # Errors
+/// `unsupported` where something else is asked for.
+pub fn fixed(fourcc: [u8; 4], width: u32, height: u32, wish: &Wish) -> Result<Choice, Fault> {
+    let (fourcc, coding) = forms(&[fourcc], wish)?
+        .into_iter()
+        .next()
+        .ok_or_else(|| Fault::new(Verdict::Unsupported, "the sensor's pictures are in a form that is not read here"))?;
+    choose(fourcc, coding, &[SizeOffer { width, height, intervals: Vec::new() }], wish)
+}
+
 fn pixels(size: &SizeOffer) -> u64 {
     u64::from(size.width) * u64::from(size.height)
 }

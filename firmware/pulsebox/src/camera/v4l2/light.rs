@@ -9,6 +9,7 @@ use v4l::Device;
 use v4l::control::{Control, Description, Flags, Value};
 
 use super::choose::Coding;
+use super::csi;
 use super::exposure::{Exposure, Range, Reach, Setting, mean};
 use crate::camera::raw::{RawFormat, RawLayout};
 
@@ -34,7 +35,7 @@ impl Light {
         if !matches!(coding, Coding::Raw(RawFormat::Bayer { .. })) {
             return None;
         }
-        let device = Device::with_path(node).ok()?;
+        let device = Device::with_path(csi::sensor_controls(node)?).ok()?;
         // Asked first, since the library panics over kinds of controls that it does not know when it lists them all.
         let now = Setting { exposure: value(&device, EXPOSURE)?, gain: value(&device, ANALOGUE_GAIN).unwrap_or(0) };
         let controls = device.query_controls().ok()?;

@@ -5,9 +5,12 @@
 
 mod capture;
 pub mod choose;
+mod csi;
 pub mod devices;
 mod exposure;
 mod light;
+#[allow(dead_code)] // for more boards than are read yet
+mod media;
 mod mend;
 mod share;
 
