@@ -169,7 +169,7 @@ class _Plugged:
                 picture = self._camera.pictures[shown % len(self._camera.pictures)]
                 time.sleep(max(0.0, due - time.monotonic()))
                 self._give(picture, shown & 1)
-                shown, due = shown + 1, max(due, time.monotonic() - 1) + 1 / self._camera.fps
+                shown, due = shown + 1, max(due, time.monotonic()) + 1 / self._camera.fps
         except (OSError, EOFError):
             pass
 
