@@ -10,7 +10,6 @@ from statistics import median
 import pytest
 
 from vm.rig.gpio import Edge, Pins
-from vm.rig.root import ACT_LINE
 from vm.rig.simcam import Simcam
 
 GREEN, RED = 27, 17
@@ -142,17 +141,3 @@ def test_a_chip_that_is_not_there_is_told_with_those_that_are(pins, raspi3b, pul
     assert "no GPIO chip is labelled `pinctrl-bcm1234`" in problem and "`pinctrl-bcm2835`" in problem
     assert box.is_healthy() and not pins.is_output(GREEN)
     assert "the LED `green` does not light" in box.log(200)
-
-
-def test_act_shows_the_same_and_gets_its_heartbeat_back(pins, raspi3b, pulsebox):
-    trigger = "/sys/class/leds/ACT/trigger"
-    assert "[heartbeat]" in raspi3b.ask(f"cat {trigger}")
-    box = pulsebox(raspi3b, configuration("leds: { act: true }"))
-    shows(box, "nothing_yet")
-    assert lamp(box, "act")["problem"] is None
-    assert "[none]" in raspi3b.ask(f"cat {trigger}")
-    seen = runs(pins.edges(21, ACT_LINE), ACT_LINE)
-    assert_lasts([lasted for level, lasted in seen if level], 1.0)
-    assert_lasts([lasted for level, lasted in seen if not level], 3.0)
-    box.stop()
-    assert "[heartbeat]" in raspi3b.ask(f"cat {trigger}")
