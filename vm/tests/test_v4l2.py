@@ -51,9 +51,9 @@ def vivid(virt):
     virt.ask("systemctl stop 'grab*' 2>/dev/null; true")
 
 
-def config(*cameras, **more):
+def config(*cameras):
     """pulsebox.yaml with these cameras: name and URL each."""
-    alarm = "{ failures: 1, frozen_checks: 3 }"
+    alarm = "{ failures: 1, frozen_checks: 3, frozen_seconds: 0 }"
     rows = [
         f'  - {{ name: {name}, url: "{url}", heartbeat_seconds: 5, timeout_seconds: 40, alarm: {alarm} }}'
         for name, url in cameras
@@ -151,7 +151,7 @@ def test_a_device_that_pulsebox_may_not_open_says_which_group_is_missing(vivid):
 
 
 def test_a_device_in_use_is_busy_and_its_user_is_not_disturbed(vivid):
-    vivid.machine.ask(f"systemd-run --unit=grab v4l2-ctl -d {vivid.node} --stream-mmap=3 --stream-to=/dev/null")
+    vivid.machine.ask(f"systemd-run --collect --unit=grab v4l2-ctl -d {vivid.node} --stream-mmap=3 --stream-to=/dev/null")
     vivid.machine.ask(f"until v4l2-ctl -d {vivid.node} --set-fmt-video=width=320 2>&1 | grep -qi busy; do sleep 0.2; done")
     code, found = vivid.check()
     assert (code, found["verdict"]) == (1, "busy"), found
@@ -176,7 +176,7 @@ def test_one_damaged_buffer_is_passed_over(vivid):
 
 
 @pytest.mark.parametrize(
-    "control", ["inject_vidioc_queue_setup_error", "inject_vidioc_buf_prepare_error", "inject_vidioc_streamon_error"]
+    "control", ["inject_vidioc_reqbufs_error", "inject_vidioc_qbuf_error", "inject_vidioc_streamon_error"]
 )
 def test_a_driver_that_refuses_to_start_is_told_and_asked_again_at_the_next_check(vivid, control):
     vivid.set(**{control: 1})
@@ -191,7 +191,7 @@ def test_a_driver_that_refuses_to_start_is_told_and_asked_again_at_the_next_chec
 )
 def test_a_device_that_breaks_off_while_it_streams_is_told_at_once(vivid, control, verdict, words):
     vivid.set(percentage_of_dropped_buffers=100)
-    vivid.machine.ask(f"rm -f /tmp/found; systemd-run --unit=grab-check sh -c \"pulsebox check '{vivid.url()}' --json --timeout 60 >/tmp/found\"")
+    vivid.machine.ask(f"rm -f /tmp/found; systemd-run --collect --unit=grab-check sh -c \"pulsebox check '{vivid.url()}' --json --timeout 60 >/tmp/found\"")
     # It streams: the driver refuses another size.
     vivid.machine.ask(f"until v4l2-ctl -d {vivid.node} --set-fmt-video=width=640 2>&1 | grep -qi busy; do sleep 0.2; done")
     began = time.monotonic()
