@@ -166,17 +166,19 @@ class _Plugged:
         shown, due = 0, time.monotonic()
         try:
             while True:
-                picture = self._camera.pictures[shown % len(self._camera.pictures)]
+                first = self._next_request()
                 time.sleep(max(0.0, due - time.monotonic()))
-                self._give(picture, shown & 1)
-                shown, due = shown + 1, max(due, time.monotonic() - 1) + 1 / self._camera.fps
+                # Chosen only now: between two streams a test may give it other pictures.
+                picture = self._camera.pictures[shown % len(self._camera.pictures)]
+                self._give(picture, shown & 1, first)
+                shown, due = shown + 1, max(due, time.monotonic()) + 1 / self._camera.fps
         except (OSError, EOFError):
             pass
 
-    def _give(self, picture: bytes, frame: int) -> None:
+    def _give(self, picture: bytes, frame: int, first: tuple[int, int]) -> None:
         at = 0
         while at < len(picture):
-            number, length = self._next_request()
+            number, length = first if at == 0 else self._next_request()
             part = picture[at : at + length - 2]
             at += len(part)
             # UVC 1.0, 2.4.3.3: bit 0 changes with each frame, bit 1 ends it.

@@ -9,7 +9,6 @@ mod csi;
 pub mod devices;
 mod exposure;
 mod light;
-#[allow(dead_code)] // for more boards than are read yet
 mod media;
 mod mend;
 mod share;

@@ -8,8 +8,8 @@ use v4l::Device;
 use v4l::capability::Flags;
 use v4l::video::Capture as _;
 
-use super::super::capture;
 use super::super::choose::{self, Coding, SizeOffer, Wish};
+use super::super::{capture, csi, media};
 
 /// Sizes told of one format.
 const SIZES_TOLD: usize = 3;
@@ -54,6 +54,9 @@ pub(super) fn ask(node: &Path) -> Answer {
     if can.intersects(converts) {
         return Answer::Other;
     }
+    if !csi::is_camera(node) {
+        return Answer::Other;
+    }
     if !can.contains(Flags::VIDEO_CAPTURE) {
         let problem = || "it gives pictures in several planes only, which are not read here".to_owned();
         let has_planes = can.contains(Flags::VIDEO_CAPTURE_MPLANE);
@@ -64,6 +67,10 @@ pub(super) fn ask(node: &Path) -> Answer {
     let wish = Wish::default();
     match choose::forms(&offered, &wish) {
         Err(fault) => Answer::Useless { bus, problem: fault.detail },
+        // Its driver lists whatever memory could hold; what the sensor sends is known once it is set up.
+        Ok(_) if media::node_kind(node).is_ok_and(|kind| kind.is_set_up_from_outside) => {
+            Answer::Camera { bus, formats: vec!["Bayer, in the mode that suits".into()] }
+        }
         Ok(forms) => {
             let told = |(fourcc, coding)| told(fourcc, coding, capture::sizes(&device, fourcc, &wish));
             Answer::Camera { bus, formats: forms.into_iter().flat_map(told).take(FORMATS_TOLD).collect() }
