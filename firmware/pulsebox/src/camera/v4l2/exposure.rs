@@ -343,8 +343,8 @@ mod tests {
     #[test]
     fn a_gain_whose_law_was_guessed_wrong_still_settles() {
         let reach = Reach { gain: Some(Range { least: 0, most: 480 }), ..IMX219 };
-        for (late, law) in
-            LATE.flat_map(|late| [GainLaw::Hyperbolic(512), GainLaw::Decibel, GainLaw::Linear(40)].map(|law| (late, law)))
+        for (late, law) in LATE
+            .flat_map(|late| [GainLaw::Hyperbolic(512), GainLaw::Decibel, GainLaw::Linear(40)].map(|law| (late, law)))
         {
             let scene = 0.18 / 1759.0 / 3.0;
             let (mut exposure, mut sensor) = begun(reach, law, late, scene, Setting { exposure: 1759, gain: 40 });
