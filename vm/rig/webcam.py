@@ -1,8 +1,7 @@
 """A USB camera that speaks MJPEG, played on the host: the guest's own `uvcvideo` drives it over USB/IP.
 
-Of the two ways that cameras have, this one sends its pictures in bulk: USB/IP's host controller (`vhci-hcd`) treats
-that like any controller does, while the kernel's simulated one (`dummy_hcd`) knows no isochronous transfers, which is
-all that the UVC gadget sends. Plugging in and out is the guest's, as with a real plug: the connection comes and goes.
+Of the two ways that cameras have, this one sends its pictures in bulk, not isochronously as most do: above the USB
+core there is no difference. Plugging in and out is as with a real plug: the connection (`vhci-hcd`) comes and goes.
 """
 
 import socket
