@@ -12,9 +12,6 @@ import pytest
 
 # Small and seldom: the guest is emulated, and vivid paints each picture with its processor.
 SMALL = "format=yuyv&size=320x180&fps=5"
-BAYER = (
-    "RGGB GRBG GBRG BA81 RG10 BA10 GB10 BG10 RG12 BA12 GB12 BG12 RG16 GR16 GB16 BYR2"
-).split()
 
 
 class Vivid:
@@ -104,8 +101,9 @@ def size(jpeg):
     return int.from_bytes(jpeg[at + 7 : at + 9], "big"), int.from_bytes(jpeg[at + 5 : at + 7], "big")
 
 
-@pytest.mark.parametrize("form", ["yuyv", "nv12", *BAYER])
-def test_every_raw_form_that_the_driver_has_gives_a_picture(vivid, form):
+# One of each kind; test_raw.py looks at every form's colours.
+@pytest.mark.parametrize("form", ["yuyv", "nv12", "BG10"])
+def test_a_raw_form_gives_a_picture_over_the_rungs_of_a_device(vivid, form):
     code, found = vivid.check(f"format={form}&size=320x180&fps=5", options="--timeout 40 --picture /tmp/seen.jpg")
     assert (code, found["verdict"]) == (0, "ok"), found
     assert (found["stream"]["codec"], found["decoded"]) == ("raw", True)
