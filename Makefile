@@ -1,5 +1,5 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run page test test-rust test-page test-api test-ha lint bench binary
+.PHONY: help run page test test-rust test-page test-api test-ha vm-test lint bench binary
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ page:  ## the page that the daemon embeds, in firmware/ui/dist; does nothing whe
 	@scripts/need page
 	@scripts/build-page
 
-test: test-rust test-page test-api  ## every test: the daemon's, the page's in a real browser, the API's against its document
+test: test-rust test-page test-api vm-test  ## every test: the daemon's, the page's in a real browser, the API's against its document, real kernels
 
 test-rust: page  ## the daemon's tests, also those against real RTSP servers
 	@scripts/need test
@@ -29,6 +29,10 @@ test-api: page  ## schemathesis: does the API do what its own OpenAPI document s
 test-ha: page  ## the real Home Assistant finds the box and its cameras, over a real broker (the first time fetches 250 MB)
 	@scripts/need test-ha
 	@scripts/test-ha
+
+vm-test: page  ## LEDs and local cameras on real kernel drivers in QEMU (the first time fetches 300 MB)
+	@scripts/need test-vm
+	@scripts/test-vm
 
 lint: page  ## formatting, clippy, types of the page and its tests, licences, shell scripts, links in the documentation
 	@scripts/need lint

@@ -56,8 +56,8 @@ class Pins:
             time.sleep(0.01)
         return time.monotonic()
 
-    def edges(self, seconds: float) -> list[Edge]:
-        """Every change of any line for so long, as QEMU signals it.
+    def edges(self, seconds: float, *lines: int) -> list[Edge]:
+        """Every change of these lines for so long, as QEMU signals it.
 
         QEMU tells edges of a line from its second one on: it reports changes against what it last signalled.
         """
@@ -66,8 +66,7 @@ class Pins:
             port.send(f"irq_intercept_out {_PATH}")
             self._is_watched = True
         else:
-            while port.read(0) is not None:
-                pass
+            port.forget()
         found = []
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -77,7 +76,8 @@ class Pins:
                 break
             words = told.split()
             if words[:1] == ["IRQ"]:
-                found.append(Edge(int(words[2]), words[1] == "raise", now))
+                if int(words[2]) in lines:
+                    found.append(Edge(int(words[2]), words[1] == "raise", now))
             elif words[:1] != ["OK"]:
                 raise MonitorError(f"QEMU's test port: {told}")
         return found

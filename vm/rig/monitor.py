@@ -45,6 +45,18 @@ class Lines:
         line, _, self._got = self._got.partition(b"\n")
         return line.decode(errors="replace").strip()
 
+    def forget(self) -> None:
+        """Throws away what has come and was not read; of a line that is not yet whole, the rest is kept."""
+        self._peer.settimeout(0)
+        try:
+            while data := self._peer.recv(65536):
+                self._got += data
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise MonitorError(f"QEMU has ended: {error}")
+        self._got = self._got.rpartition(b"\n")[2]
+
 
 class Monitor:
     """The machine's control and inspection, from outside and without the guest's knowledge."""

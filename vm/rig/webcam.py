@@ -1,8 +1,7 @@
 """A USB camera that speaks MJPEG, played on the host: the guest's own `uvcvideo` drives it over USB/IP.
 
-Of the two ways that cameras have, this one sends its pictures in bulk: USB/IP's host controller (`vhci-hcd`) treats
-that like any controller does, while the kernel's simulated one (`dummy_hcd`) knows no isochronous transfers, which is
-all that the UVC gadget sends. Plugging in and out is the guest's, as with a real plug: the connection comes and goes.
+Of the two ways that cameras have, this one sends its pictures in bulk, not isochronously as most do: above the USB
+core there is no difference. Plugging in and out is as with a real plug: the connection (`vhci-hcd`) comes and goes.
 """
 
 import socket
@@ -166,17 +165,19 @@ class _Plugged:
         shown, due = 0, time.monotonic()
         try:
             while True:
-                picture = self._camera.pictures[shown % len(self._camera.pictures)]
+                first = self._next_request()
                 time.sleep(max(0.0, due - time.monotonic()))
-                self._give(picture, shown & 1)
-                shown, due = shown + 1, max(due, time.monotonic() - 1) + 1 / self._camera.fps
+                # Chosen only now: between two streams a test may give it other pictures.
+                picture = self._camera.pictures[shown % len(self._camera.pictures)]
+                self._give(picture, shown & 1, first)
+                shown, due = shown + 1, max(due, time.monotonic()) + 1 / self._camera.fps
         except (OSError, EOFError):
             pass
 
-    def _give(self, picture: bytes, frame: int) -> None:
+    def _give(self, picture: bytes, frame: int, first: tuple[int, int]) -> None:
         at = 0
         while at < len(picture):
-            number, length = self._next_request()
+            number, length = first if at == 0 else self._next_request()
             part = picture[at : at + length - 2]
             at += len(part)
             # UVC 1.0, 2.4.3.3: bit 0 changes with each frame, bit 1 ends it.

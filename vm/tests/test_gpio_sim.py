@@ -82,7 +82,9 @@ def dead(number: int, more: str = "") -> str:
 
 
 def lamp(box, name: str) -> dict:
-    return next(one for one in box.get("/api/leds")["lamps"] if one["lamp"] == name)
+    """The LED as the API has it; one that is just being taken has nothing to say yet."""
+    nothing = {"problem": "", "at": ""}
+    return next((one for one in box.get("/api/leds")["lamps"] if one["lamp"] == name), nothing)
 
 
 def shows(box, sign: str, count: int = 0) -> None:
@@ -115,7 +117,7 @@ def test_red_blinks_for_the_cameras_that_are_down_and_the_lines_are_given_back(c
     box = pulsebox(chip.machine, config)
     shows(box, "camera_down", 2)
     assert lamp(box, "red") == {"lamp": "red", "at": f"line {RED} of {LABEL}", "dims": False, "problem": None}
-    assert "output" in chip.info(RED) and 'consumer="pulsebox"' in chip.info(RED)
+    assert "output" in chip.info(RED) and "consumer=pulsebox" in chip.info(RED).replace('"', "")
     assert_rhythm(chip.runs(RED, 12), (1, 0.25), (0, 0.35), (1, 0.25), (0, 1.8))
     assert chip.level(GREEN) == 0
     box.stop()
@@ -159,7 +161,8 @@ def test_a_label_that_is_not_there_is_told_with_those_that_are(chip, pulsebox):
     # The same file with the right label: what was wrong with the label hid that there is no such line.
     box.configure(configuration(f"green: {GREEN}, red: {LINES}, chip: {LABEL}"))
     box.until("green lights", lambda: lamp(box, "green")["problem"] is None, 20)
-    assert lamp(box, "red")["problem"] == f"this chip has lines 0 to {LINES - 1}; choose one of them"
+    told = box.until("the line is told of", lambda: lamp(box, "red")["problem"])
+    assert told == f"this chip has lines 0 to {LINES - 1}; choose one of them"
 
 
 def test_a_chip_that_goes_and_comes_back_is_lit_again(chip, pulsebox):
@@ -194,4 +197,4 @@ def test_the_demo_plays_by_name_and_says_who_has_the_lines(chip, pulsebox):
     ]  # fmt: skip
     refused = machine.run(f"setpriv --reuid=65534 --regid=65534 --clear-groups {demo} --only all_up --seconds 1")
     assert refused.code == 1
-    assert f"no permission to open /dev/{chip.name}; add Pulsebox's user to the group `gpio`" in refused.text
+    assert re.search(r"no permission to open /dev/gpiochip\d; add Pulsebox's user to the group `gpio`", refused.text)

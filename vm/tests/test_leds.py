@@ -10,7 +10,6 @@ from statistics import median
 import pytest
 
 from vm.rig.gpio import Edge, Pins
-from vm.rig.root import ACT_LINE
 from vm.rig.simcam import Simcam
 
 GREEN, RED = 27, 17
@@ -49,7 +48,7 @@ def shows(box, sign: str, count: int = 0) -> None:
 
 
 def lamp(box, name: str) -> dict:
-    return next(one for one in box.get("/api/system")["leds"]["lamps"] if one["lamp"] == name)
+    return next(one for one in box.get("/api/system")["host"]["leds"]["lamps"] if one["lamp"] == name)
 
 
 def runs(edges: list[Edge], line: int) -> list[tuple[bool, float]]:
@@ -68,12 +67,12 @@ def test_red_blinks_for_each_camera_whose_plug_is_pulled_until_it_is_back(pins, 
     shows(box, "all_up")
     assert pins.is_output(GREEN) and pins.level(GREEN)
     assert pins.is_output(RED) and not pins.level(RED)
-    assert pins.edges(3) == [], "all is well: green is solid, and nothing blinks"
+    assert pins.edges(3, GREEN, RED) == [], "all is well: green is solid, and nothing blinks"
 
     cameras.become(0, "refuses")
     shows(box, "camera_down", 1)
     assert not pins.level(GREEN)
-    seen = runs(pins.edges(21), RED)
+    seen = runs(pins.edges(21, RED), RED)
     assert_lasts([lasted for level, lasted in seen if level], 0.25)
     assert_lasts([lasted for level, lasted in seen if not level], 1.8)
     # 21 s are ten periods of 2.05 s and a bit; the first and the last may be cut off.
@@ -81,7 +80,7 @@ def test_red_blinks_for_each_camera_whose_plug_is_pulled_until_it_is_back(pins, 
 
     cameras.become(1, "refuses")
     shows(box, "camera_down", 2)
-    seen = runs(pins.edges(21), RED)
+    seen = runs(pins.edges(21, RED), RED)
     assert_lasts([lasted for level, lasted in seen if level], 0.25)
     dark = sorted(lasted for level, lasted in seen if not level)
     assert_lasts([lasted for lasted in dark if lasted < 1], 0.35)
@@ -94,15 +93,15 @@ def test_red_blinks_for_each_camera_whose_plug_is_pulled_until_it_is_back(pins, 
     shows(box, "all_up")
     pins.until(GREEN, True, 5)
     assert not pins.level(RED)
-    assert pins.edges(3) == []
+    assert pins.edges(3, GREEN, RED) == []
 
 
 def test_identify_blinks_both_in_threes_for_ten_seconds(pins, raspi3b, pulsebox):
     box = pulsebox(raspi3b, configuration(LEDS))
     shows(box, "nothing_yet")
-    pins.edges(0.5)
+    pins.edges(0.5, RED)
     box.post("/api/identify")
-    edges = pins.edges(14)
+    edges = pins.edges(14, GREEN, RED)
     red = runs(edges, RED)
     assert_lasts([lasted for level, lasted in red if level], 0.1)
     assert_lasts([lasted for level, lasted in red if not level and lasted < 0.3], 0.1)
@@ -123,7 +122,7 @@ def test_lines_are_given_back_as_they_were(pins, raspi3b, pulsebox):
 
 
 def test_a_line_that_another_has_is_told_and_taken_when_it_is_free(pins, raspi3b, pulsebox):
-    raspi3b.ask(f"systemd-run --unit=holder gpioset --consumer=aquarium -c gpiochip0 {RED}=0")
+    raspi3b.ask(f"systemd-run --unit=holder -p KillSignal=SIGKILL gpioset --consumer=aquarium -c gpiochip0 {RED}=0")
     try:
         raspi3b.ask("until gpioinfo -c gpiochip0 | grep -q aquarium; do sleep 0.2; done", 120)
         box = pulsebox(raspi3b, configuration(LEDS))
@@ -142,17 +141,3 @@ def test_a_chip_that_is_not_there_is_told_with_those_that_are(pins, raspi3b, pul
     assert "no GPIO chip is labelled `pinctrl-bcm1234`" in problem and "`pinctrl-bcm2835`" in problem
     assert box.is_healthy() and not pins.is_output(GREEN)
     assert "the LED `green` does not light" in box.log(200)
-
-
-def test_act_shows_the_same_and_gets_its_heartbeat_back(pins, raspi3b, pulsebox):
-    trigger = "/sys/class/leds/ACT/trigger"
-    assert "[heartbeat]" in raspi3b.ask(f"cat {trigger}")
-    box = pulsebox(raspi3b, configuration("leds: { act: true }"))
-    shows(box, "nothing_yet")
-    assert lamp(box, "act")["problem"] is None
-    assert "[none]" in raspi3b.ask(f"cat {trigger}")
-    seen = runs(pins.edges(21), ACT_LINE)
-    assert_lasts([lasted for level, lasted in seen if level], 1.0)
-    assert_lasts([lasted for level, lasted in seen if not level], 3.0)
-    box.stop()
-    assert "[heartbeat]" in raspi3b.ask(f"cat {trigger}")

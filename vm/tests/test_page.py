@@ -24,13 +24,13 @@ def camera(virt):
     virt.ask(f"{UNPLUG} 2>/dev/null; true")
 
 
-def browse(page: str, spec: str, seconds: float) -> None:
-    """Runs one of firmware/e2e/vm against the page; fails with what Playwright says."""
+def browse(page: str, camera: str, spec: str, seconds: float) -> None:
+    """Runs one of firmware/e2e/vm against the page, with the camera of that name; fails with what Playwright says."""
     if shutil.which("npx") is None or not os.access(CHROMIUM, os.X_OK):
         pytest.fail("no Node or no Chromium here: scripts/need test-page")
     subprocess.run([REPOSITORY / "scripts" / "install-locked", "firmware/e2e"], cwd=REPOSITORY, check=True, timeout=300)
     command = ["npx", "--no-install", "playwright", "test", "--config", "playwright.vm.config.ts", spec]
-    environment = os.environ | {"PULSEBOX_VM_PAGE": page}
+    environment = os.environ | {"PULSEBOX_VM_PAGE": page, "PULSEBOX_VM_CAMERA": camera}
     ended = subprocess.run(command, cwd=E2E, env=environment, capture_output=True, text=True, timeout=seconds)
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
 
@@ -40,10 +40,9 @@ def test_a_camera_at_the_box_is_offered_tried_added_and_played_on_the_page(virt,
     (offered,) = box.get("/api/local-cameras")["cameras"]
     assert offered["problem"] is None and offered["camera"] is None
 
-    browse(box.page, "local-camera", 500)
+    browse(box.page, offered["name"], "local-camera", 500)
 
-    added = box.camera("vivid")
-    assert added["url"] == offered["url"]
-    box.until("it is up", lambda: box.camera("vivid")["state"] == "up")
     (watched,) = box.get("/api/local-cameras")["cameras"]
-    assert watched["camera"] == "vivid"
+    added = box.camera(watched["camera"])
+    assert (added["name"], added["url"]) == (offered["name"], offered["url"])
+    box.until("it is up", lambda: box.camera(added["id"])["state"] == "up")

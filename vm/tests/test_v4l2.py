@@ -12,9 +12,6 @@ import pytest
 
 # Small and seldom: the guest is emulated, and vivid paints each picture with its processor.
 SMALL = "format=yuyv&size=320x180&fps=5"
-BAYER = (
-    "RGGB GRBG GBRG BA81 RG10 BA10 GB10 BG10 RG12 BA12 GB12 BG12 RG16 GR16 GB16 BYR2"
-).split()
 
 
 class Vivid:
@@ -51,9 +48,10 @@ def vivid(virt):
     virt.ask("systemctl stop 'grab*' 2>/dev/null; true")
 
 
-def config(*cameras):
-    """pulsebox.yaml with these cameras: name and URL each."""
-    alarm = "{ failures: 1, frozen_checks: 3, frozen_seconds: 0 }"
+def config(*cameras, frozen_seconds=3600):
+    """pulsebox.yaml with these cameras: name and URL each. vivid paints the same first pictures whenever it is opened,
+    so that only who means it calls them frozen."""
+    alarm = f"{{ failures: 1, frozen_checks: 3, frozen_seconds: {frozen_seconds} }}"
     rows = [
         f'  - {{ name: {name}, url: "{url}", heartbeat_seconds: 5, timeout_seconds: 40, alarm: {alarm} }}'
         for name, url in cameras
@@ -103,8 +101,9 @@ def size(jpeg):
     return int.from_bytes(jpeg[at + 7 : at + 9], "big"), int.from_bytes(jpeg[at + 5 : at + 7], "big")
 
 
-@pytest.mark.parametrize("form", ["yuyv", "nv12", *BAYER])
-def test_every_raw_form_that_the_driver_has_gives_a_picture(vivid, form):
+# One of each kind; test_raw.py looks at every form's colours.
+@pytest.mark.parametrize("form", ["yuyv", "nv12", "BG10"])
+def test_a_raw_form_gives_a_picture_over_the_rungs_of_a_device(vivid, form):
     code, found = vivid.check(f"format={form}&size=320x180&fps=5", options="--timeout 40 --picture /tmp/seen.jpg")
     assert (code, found["verdict"]) == (0, "ok"), found
     assert (found["stream"]["codec"], found["decoded"]) == ("raw", True)
@@ -212,11 +211,14 @@ def test_a_black_picture_is_black(vivid):
 
 def test_a_picture_that_stands_still_is_frozen_and_one_that_moves_again_is_up(vivid, pulsebox):
     vivid.set(test_pattern=0, osd_text_mode=2, horizontal_movement=3, vertical_movement=3)
-    box = pulsebox(vivid.machine, config(("Bench", vivid.url())))
+    box = pulsebox(vivid.machine, config(("Bench", vivid.url()), frozen_seconds=0))
     box.until("frozen", lambda: box.camera("bench")["verdict"] == "frozen", 180)
     assert box.camera("bench")["state"] == "down"
     vivid.set(osd_text_mode=0, horizontal_movement=0)
-    box.until("up", lambda: box.camera("bench")["state"] == "up", 120)
+    # It stays open, so that each check sees a later picture.
+    with Watching(box, "bench") as view:
+        view.pictures(1)
+        box.until("up", lambda: view.pictures(1) and box.camera("bench")["state"] == "up", 120)
 
 
 def test_a_live_view_from_outside_shows_the_camera_and_lets_go_of_it_at_the_end(vivid, pulsebox):

@@ -16,9 +16,12 @@ interface Row {
 const now = (page: Page): Locator => page.getByRole("region", { name: "LEDs now" });
 const card = (page: Page): Locator => page.getByRole("region", { name: "LED card" });
 
-/** How long each running animation takes, ms. */
-const blinking = (page: Page): Promise<number[]> =>
-  page.evaluate(() => document.getAnimations().filter(({ playState }) => playState === "running").map(({ effect }) => Number(effect?.getTiming().duration)));
+/** How long each running animation takes, ms; of one row of the card, or of the whole page. */
+const blinking = (page: Page, row = ""): Promise<number[]> =>
+  page.evaluate((row) => document.getAnimations().flatMap(({ playState, effect }) => {
+    const at = (effect as KeyframeEffect).target?.closest("tr, main")?.textContent ?? "";
+    return playState === "running" && at.toLowerCase().includes(row) ? [Number(effect?.getTiming().duration)] : [];
+  }), row);
 
 test("a box without an LED says so, and its card has every pattern in the daemon's words", async ({ page, stage, shot }) => {
   const box = await stage.signedIn([], "leds: { act: false }\n");
@@ -65,11 +68,12 @@ test("an LED that cannot be lit says why and what to do, until it is taken out",
 test("the card's lamps blink in the pattern's own time, and stand still for who wants that", async ({ page, stage }) => {
   const box = await stage.signedIn();
   const { card: rows } = await box.get<{ card: Row[] }>("/api/leds");
-  const period = (sign: string) => rows.find((row) => row.sign === sign)?.steps.reduce((sum, { ms }) => sum + ms, 0);
+  const row = (sign: string) => rows.find((one) => one.sign === sign)!;
+  const period = (sign: string) => row(sign).steps.reduce((sum, { ms }) => sum + ms, 0);
   await page.goto(`${box.origin}/#/settings/leds`);
-  await expect.poll(() => blinking(page)).toContain(period("camera_degraded"));
-  expect(await blinking(page)).toContain(period("no_network"));
-  expect(await blinking(page), "what is solid does not move").not.toContain(period("all_up"));
+  await expect.poll(() => blinking(page, row("camera_degraded").holds), "green and ACT").toEqual(Array(2).fill(period("camera_degraded")));
+  expect(await blinking(page, row("identify").holds), "all three").toEqual(Array(3).fill(period("identify")));
+  expect(await blinking(page, row("all_up").holds), "what is solid does not move").toEqual([]);
   await page.getByRole("button", { name: "Hold still" }).click();
   await expect.poll(() => blinking(page)).toEqual([]);
 
@@ -102,5 +106,5 @@ test("the box shows itself at a press", async ({ page, stage }) => {
   const box = await stage.signedIn();
   await page.goto(`${box.origin}/#/settings/leds`);
   await page.getByRole("button", { name: "Identify this box" }).click();
-  await expect(page.getByText("This is the box.")).toBeVisible();
+  await expect(page.getByText("This is the box.", { exact: true })).toBeVisible();
 });

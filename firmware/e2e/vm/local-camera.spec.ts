@@ -10,7 +10,7 @@ import { findings } from "../harness/test.ts";
 /** Where the guest's page is on this machine. */
 const BOX = process.env["PULSEBOX_VM_PAGE"] ?? "";
 /** What the guest's kernel calls the camera. */
-const NAME = "vivid";
+const NAME = process.env["PULSEBOX_VM_CAMERA"] ?? "";
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1280, height: 800 };
 

@@ -64,8 +64,8 @@ struct Fixture {
 enum Light {
     /// To be taken.
     Due,
-    /// Being taken.
-    Asked { is_late: bool },
+    /// Being taken; what stood against it the last time holds until that is known.
+    Asked { is_late: bool, before: Option<NotTaken> },
     /// Ours.
     Ours { player: Player, at: String },
     /// There is none, and none is missed.
@@ -120,15 +120,13 @@ impl Fixtures {
         }
         let mut asked = Vec::new();
         for fixture in &mut self.fixtures {
-            let is_due = match &fixture.light {
-                Light::Due => true,
-                Light::Failed { again, .. } => *again <= now,
-                _ => false,
+            let before = match &fixture.light {
+                Light::Due => None,
+                Light::Failed { again, why } if *again <= now => Some(why.clone()),
+                _ => continue,
             };
-            if is_due {
-                fixture.light = Light::Asked { is_late: false };
-                asked.push((fixture.owner.clone(), fixture.place.clone()));
-            }
+            fixture.light = Light::Asked { is_late: false, before };
+            asked.push((fixture.owner.clone(), fixture.place.clone()));
         }
         let given_up = std::mem::take(&mut self.given_up);
         if asked.is_empty() && given_up.is_empty() {
@@ -217,7 +215,7 @@ impl Fixtures {
         }
         job.late = None;
         for fixture in &mut self.fixtures {
-            if let Light::Asked { is_late } = &mut fixture.light {
+            if let Light::Asked { is_late, .. } = &mut fixture.light {
                 *is_late = true;
                 fixture.warn(NO_ANSWER);
             }
@@ -299,9 +297,11 @@ impl Fixture {
     fn status(&self) -> Option<LampStatus> {
         let (at, dims, problem) = match &self.light {
             Light::Ours { player, at } => (at.clone(), player.dims(), None),
-            Light::Failed { why, .. } => (why.at.clone(), false, Some(why.problem.clone())),
-            Light::Asked { is_late: true } => (String::new(), false, Some(NO_ANSWER.to_owned())),
-            Light::Due | Light::Asked { is_late: false } | Light::Absent => return None,
+            Light::Asked { is_late: true, .. } => (String::new(), false, Some(NO_ANSWER.to_owned())),
+            Light::Failed { why, .. } | Light::Asked { before: Some(why), .. } => {
+                (why.at.clone(), false, Some(why.problem.clone()))
+            }
+            Light::Due | Light::Asked { .. } | Light::Absent => return None,
         };
         Some(LampStatus { lamp: self.owner.name().to_owned(), at, dims, problem })
     }

@@ -277,9 +277,11 @@ impl CameraTask {
         if let Some(good) = good {
             self.thumbnail = Some(Arc::new(good));
         }
+        // A device at this machine locks nobody out: a right that was missing may be there at the next check.
+        let asks_on = report.verdict == Verdict::Auth && self.is_local();
         self.due = match self.standing.next_wait(&self.camera.alarm, self.camera.heartbeat) {
-            Some(wait) => Instant::now() + wait,
-            None => self.next_regular(),
+            Some(wait) if !asks_on => Instant::now() + wait,
+            _ => self.next_regular(),
         };
         self.log(&report, &step);
         self.publish(step, Some(Arc::new(report)));
@@ -301,11 +303,15 @@ impl CameraTask {
         // Whatever is no answer of the camera's own: a cable pulled while it plays looks like no media.
         use Verdict::{Dns, NoKeyframe, NoMedia, Protocol, Timeout, Tls, Unreachable};
         let network = matches!(fault.verdict, Dns | Unreachable | Timeout | Tls | Protocol | NoMedia | NoKeyframe);
-        // A local camera needs no network.
-        let is_local = self.camera.url.device().is_some() || is_loopback(self.camera.url.host());
-        if network && !is_local && !self.means.link.is_up() {
+        let needs_none = self.is_local() || is_loopback(self.camera.url.host());
+        if network && !needs_none && !self.means.link.is_up() {
             *fault = Fault::new(Verdict::Blind, "no network interface has both a link and an address");
         }
+    }
+
+    /// Whether it is plugged into this machine.
+    fn is_local(&self) -> bool {
+        self.camera.url.device().is_some()
     }
 
     fn next_regular(&mut self) -> Instant {

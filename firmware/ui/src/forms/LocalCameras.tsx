@@ -31,7 +31,7 @@ function One({ camera, isChosen, onChoose }: { camera: LocalCamera; isChosen: bo
     <li>
       <div>
         <strong><Name text={name} /></strong>
-        <p class="soft small">{node} at {bus}</p>
+        <p class="soft small">{node}{bus !== "" && ` at ${bus}`}</p>
         {formats.length > 0 && <p class="soft small">{formats.slice(0, FORMATS_SHOWN).join(" · ")}{more > 0 && ` and ${more} more`}</p>}
         {problem !== null && <Notice mood="warning"><Rich text={sentence(problem)} /></Notice>}
         {problem === null && !stable && camera.camera === null && (

@@ -17,7 +17,7 @@ export function Now({ leds, card, quietUntil, playing }: { leds: LedsStatus; car
   const steps = row === undefined ? [] : leds.count > 0 ? counted(row.steps, leds.count) : row.steps;
   return (
     <section class="card leds-now" aria-label="LEDs now">
-      <div class="head"><h2>What the LEDs say now</h2><Identify has={leds.lamps.length > 0} /></div>
+      <div class="head"><h2>What the LEDs say now</h2><Identify has={leds.lamps.some(({ lamp, problem }) => isBoxLamp(lamp) && problem === null)} /></div>
       <div role="status">
         {row !== undefined && own.length > 0 ? (
           <p><strong>{sentence(row.holds)}</strong>{leds.count > 0 && ` ${blinks(leds.count)}`} <Next row={row} /></p>
@@ -70,8 +70,8 @@ function Identify({ has }: { has: boolean }) {
   const [busy, setBusy] = useState(false);
   const identify = () => {
     setBusy(true);
-    send("POST", "api/identify").then(() => toast(has ? "The LEDs blink fast for ten seconds, and every page that is open says so." : "Every page that is open says that this is the box.", "info"), toastError)
-      .finally(() => setBusy(false));
+    // That this is the box, every open page says by itself.
+    send("POST", "api/identify").then(() => has && toast("Its LEDs blink fast for ten seconds.", "info"), toastError).finally(() => setBusy(false));
   };
   return <Button busy={busy} onClick={identify}>Identify this box</Button>;
 }

@@ -33,6 +33,10 @@ use crate::camera::{Codec, Fault, Frame, Verdict};
 
 /// The kernel's number of video devices (`Documentation/admin-guide/devices.txt`).
 const VIDEO_MAJOR: u32 = 81;
+/// udev has given a new node to its group within this time…
+const GIVEN_WITHIN: Duration = Duration::from_millis(1500);
+/// …and is looked after this often.
+const GIVEN_ASKED: Duration = Duration::from_millis(100);
 /// The most bytes of one raw picture: 16 MB, 4K of two bytes a pixel. Some three of them are held for each camera
 /// (`share`, live views), besides what is made of them.
 const RAW_MAX: u32 = 16 << 20;
@@ -63,7 +67,7 @@ pub(super) fn device_number(node: &Path) -> Result<u64, Fault> {
 /// What opens the device of `node` and starts it as `wish` says.
 pub(super) fn opener(node: PathBuf, wish: Wish) -> Opener {
     Box::new(move |reached| {
-        let device = Device::with_path(&node).map_err(|e| fault(&e, &node, "be opened"))?;
+        let device = open(&node).map_err(|e| fault(&e, &node, "be opened"))?;
         reached(Stage::Opened);
         let set = set_format(&device, &node, &wish)?;
         let light = Light::of(&node, set.choice.coding);
@@ -71,6 +75,19 @@ pub(super) fn opener(node: PathBuf, wish: Wish) -> Opener {
         reached(Stage::Started);
         Ok(Box::new(capture) as Box<dyn Source>)
     })
+}
+
+/// Opens the node. One that has just been plugged in is root's alone until udev has given it to its group.
+fn open(node: &Path) -> io::Result<Device> {
+    let began = Instant::now();
+    loop {
+        match Device::with_path(node) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied && began.elapsed() < GIVEN_WITHIN => {
+                std::thread::sleep(GIVEN_ASKED);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// What the driver agreed to.

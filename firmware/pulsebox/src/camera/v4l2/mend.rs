@@ -126,8 +126,8 @@ impl ParameterSets {
         if units.is_empty() {
             return Err("what came is no H.264: it has no start code");
         }
-        let is_key = units.iter().any(|unit| kind(&unit) == 5);
-        let has_sets = [7, 8].iter().all(|wanted| units.iter().any(|unit| kind(&unit) == *wanted));
+        let is_key = units.iter().any(|unit| kind(unit) == 5);
+        let has_sets = [7, 8].iter().all(|wanted| units.iter().any(|unit| kind(unit) == *wanted));
         if has_sets {
             let sets: Vec<u8> =
                 units.iter().filter(|unit| matches!(kind(unit), 7 | 8)).copied().flatten().copied().collect();

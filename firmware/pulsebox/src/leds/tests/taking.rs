@@ -71,6 +71,20 @@ async fn an_led_that_is_refused_is_told_of_and_lights_within_eleven_seconds_once
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_problem_that_lasts_is_told_once_and_not_at_each_try() {
+    let recorder = Recorder::default();
+    recorder.refuse("line 27", Some("busy"));
+    let house = House::with(ALL_THREE, "2026-11-21T12:00:00Z", recorder);
+    house.put(&[State::Up]);
+    settled().await;
+    let mut events = house.board.events();
+    sleep(Duration::from_secs(120)).await;
+    assert!(events.try_recv().is_err(), "nothing has changed");
+    assert_eq!(house.board.now().host.leds.lamps[0], lamp("green", "line 27", Some("busy")));
+    house.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_led_that_breaks_is_given_up_while_the_others_go_on_and_comes_back_in_step() {
     let house = House::new(ALL_THREE).await;
     house.put(&[State::Down]);

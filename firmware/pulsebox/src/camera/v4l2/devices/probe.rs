@@ -7,10 +7,9 @@ use rustix::io::Errno;
 use v4l::Device;
 use v4l::video::Capture as _;
 
-use super::super::capture;
 use super::super::choose::{self, Coding, SizeOffer, Wish};
-use super::super::csi;
 use super::super::media::{self, NodeKind};
+use super::super::{capture, csi};
 
 /// Sizes told of one format.
 const SIZES_TOLD: usize = 3;
@@ -65,8 +64,9 @@ pub(super) fn by_kind(kind: &NodeKind, is_camera: impl FnOnce() -> bool) -> Opti
     if !kind.is_set_up_from_outside {
         return None;
     }
-    // Its node lists every format and size that there can be, whatever the sensor sends.
-    Some(if is_camera() { Answer::Camera { bus, formats: vec!["Bayer".to_owned()] } } else { Answer::Other })
+    // Its driver lists whatever memory could hold; what the sensor sends is known once it is set up.
+    let formats = vec!["Bayer, in the mode that suits".to_owned()];
+    Some(if is_camera() { Answer::Camera { bus, formats } } else { Answer::Other })
 }
 
 fn by_formats(node: &Path, bus: String) -> Answer {

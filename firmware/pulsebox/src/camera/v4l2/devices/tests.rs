@@ -195,7 +195,7 @@ fn only_the_node_that_a_sensor_leads_to_is_a_camera() {
         Some(Answer::Useless { problem, .. }) => problem,
         Some(Answer::Other) => "no camera".to_owned(),
     };
-    assert_eq!(told(by_kind(&kind(0x2000_0001), || true)), "Bayer");
+    assert_eq!(told(by_kind(&kind(0x2000_0001), || true)), "Bayer, in the mode that suits");
     assert_eq!(told(by_kind(&kind(0x2000_0001), || false)), "no camera");
     assert_eq!(told(by_kind(&kind(0x0420_0001), || false)), "asked for formats");
     assert_eq!(told(by_kind(&kind(0x0420_4000), || true)), "no camera");
