@@ -62,22 +62,21 @@ class Pins:
         QEMU tells edges of a line from its second one on: it reports changes against what it last signalled.
         """
         port = self._machine.test_port
+        port.forget()
         if not self._is_watched:
             port.send(f"irq_intercept_out {_PATH}")
             self._is_watched = True
-        else:
-            port.forget()
         found = []
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             told = port.read(left)
-            now = time.monotonic()
             if told is None:
                 break
-            words = told.split()
+            at, line = told
+            words = line.split()
             if words[:1] == ["IRQ"]:
                 if int(words[2]) in lines:
-                    found.append(Edge(int(words[2]), words[1] == "raise", now))
+                    found.append(Edge(int(words[2]), words[1] == "raise", at))
             elif words[:1] != ["OK"]:
-                raise MonitorError(f"QEMU's test port: {told}")
+                raise MonitorError(f"QEMU's test port: {line}")
         return found

@@ -19,7 +19,7 @@ from vm.rig import qemu
 from vm.rig.console import Console, ConsoleError, Result
 from vm.rig.cpio import Cpio
 from vm.rig.kinds import KINDS
-from vm.rig.monitor import Lines, Monitor, MonitorError
+from vm.rig.monitor import Monitor, MonitorError, Unasked
 from vm.rig.paths import LOG
 from vm.rig.root import Boot, boot_files
 
@@ -96,7 +96,7 @@ class Machine:
         self._sockets += ours
         command = [*program, *self._arguments(boot, [one.fileno() for one in theirs])]
         self._power_on(command, theirs)
-        self.console, self.monitor, self.test_port = Console(ours[0]), Monitor(ours[1]), Lines(ours[2])
+        self.console, self.monitor, self.test_port = Console(ours[0]), Monitor(ours[1]), Unasked(ours[2])
         try:
             self.monitor.greet()
             self._forwarded = self.monitor.forwarded()

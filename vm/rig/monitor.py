@@ -3,7 +3,9 @@
 import json
 import re
 import socket
+import threading
 import time
+from collections import deque
 
 
 class MonitorError(Exception):
@@ -45,17 +47,52 @@ class Lines:
         line, _, self._got = self._got.partition(b"\n")
         return line.decode(errors="replace").strip()
 
+
+class Unasked:
+    """Lines that QEMU sends of its own accord, each with the monotonic time at which it came.
+
+    They are taken as they come, also while nobody asks: a QEMU that cannot get rid of them stands still, guest and all.
+    """
+
+    KEPT = 10_000
+
+    def __init__(self, peer: socket.socket) -> None:
+        self._lines = Lines(peer)
+        self._told: deque[tuple[float, str]] = deque(maxlen=self.KEPT)
+        self._ended: MonitorError | None = None
+        self._news = threading.Condition()
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        while self._ended is None:
+            try:
+                line, ended = self._lines.read(3600), None
+            except MonitorError as error:
+                line, ended = None, error
+            with self._news:
+                if line is not None:
+                    self._told.append((time.monotonic(), line))
+                self._ended = ended
+                self._news.notify()
+
+    def send(self, line: str) -> None:
+        """Sends one line."""
+        self._lines.send(line)
+
+    def read(self, seconds: float) -> tuple[float, str] | None:
+        """The next line and when it came, or nothing if none has come in time."""
+        with self._news:
+            self._news.wait_for(lambda: self._told or self._ended, seconds)
+            if self._told:
+                return self._told.popleft()
+            if self._ended:
+                raise self._ended
+            return None
+
     def forget(self) -> None:
-        """Throws away what has come and was not read; of a line that is not yet whole, the rest is kept."""
-        self._peer.settimeout(0)
-        try:
-            while data := self._peer.recv(65536):
-                self._got += data
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            raise MonitorError(f"QEMU has ended: {error}")
-        self._got = self._got.rpartition(b"\n")[2]
+        """Throws away what has come and was not read."""
+        with self._news:
+            self._told.clear()
 
 
 class Monitor:

@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from vm.rig import pulsebox
 from vm.rig.console import ConsoleError, Result
 from vm.rig.kernel import KERNELS
 from vm.rig.kinds import KINDS
@@ -48,13 +49,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Boots a guest of the rig and runs commands in it.")
     parser.add_argument("--machine", choices=KINDS, default="virt")
     parser.add_argument("--kernel", choices=KERNELS, default="trixie")
-    parser.add_argument("--binary", type=Path, help="becomes /usr/bin/pulsebox in the guest")
+    parser.add_argument("--binary", type=Path, help="becomes /usr/bin/pulsebox in the guest, with its service")
     parser.add_argument("--file", action="append", default=[], metavar="GUEST=HERE", help="a file or folder to bring")
     parser.add_argument("--port", action="append", type=int, metavar="PORT", help="a guest's port to forward (80)")
     parser.add_argument("--run", metavar="COMMAND", help="run this and end")
     parser.add_argument("--seconds", type=float, default=120, help="how long a command may take")
     given = parser.parse_args()
-    files = {guest: Path(here) for guest, _, here in (one.partition("=") for one in given.file)}
+    own = {guest: Path(here) for guest, _, here in (one.partition("=") for one in given.file)}
+    files = (pulsebox.files() if given.binary else {}) | own
     try:
         with Machine(
             given.machine,
