@@ -1,8 +1,8 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run page test test-rust test-page test-api test-ha lint bench
+.PHONY: help run page test test-rust test-page test-api test-ha lint bench image check-image
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: page  ## Pulsebox on 20 simulated cameras in every mood; prints the page's address
 	@scripts/need run
@@ -39,3 +39,11 @@ bench: page  ## CPU, memory, disk, live views and MQTT beside ffprobe, ffmpeg, O
 	/usr/bin/python3 scripts/bench.py
 	/usr/bin/python3 scripts/bench-live.py
 	/usr/bin/python3 scripts/bench-mqtt.py
+
+image: page  ## the appliance: a card's image, an update bundle, checksums and licences, in target/image/out (hours the first time)
+	@scripts/need image
+	scripts/make-image
+
+check-image:  ## the appliance's tree without building it; more with BUILDROOT=dir UBOOT=dir LINUX=dir
+	@scripts/need check-image
+	@scripts/check-image
