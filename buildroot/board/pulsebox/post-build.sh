@@ -7,7 +7,7 @@ board=$2
 here=$BR2_EXTERNAL_PULSEBOX_PATH/board/pulsebox
 repository=$BR2_EXTERNAL_PULSEBOX_PATH/..
 keyring=${PULSEBOX_KEYRING:?is not set: the certificate that updates must be signed by}
-version=${PULSEBOX_VERSION:?is not set}
+version=${PULSEBOX_IMAGE_VERSION:?is not set}
 
 # Units and what goes with them: one file a job, each at the place its ending names.
 install -d "$root/usr/lib/systemd/system" "$root/usr/lib/systemd/network"

@@ -8,7 +8,7 @@ here=$BR2_EXTERNAL_PULSEBOX_PATH/board/pulsebox
 schema_rs=$BR2_EXTERNAL_PULSEBOX_PATH/../firmware/pulsebox/src/history/schema.rs
 certificate=${PULSEBOX_SIGNING_CERT:?is not set}
 key=${PULSEBOX_SIGNING_KEY:?is not set}
-version=${PULSEBOX_VERSION:?is not set}
+version=${PULSEBOX_IMAGE_VERSION:?is not set}
 
 # The card.
 truncate -s 16K "$images/empty.img"
