@@ -42,10 +42,10 @@ ln -sf ../usr/lib/os-release "$root/etc/os-release"
 p1=$BINARIES_DIR/p1
 rm -rf "$p1"
 install -d "$p1"
-cp "$BINARIES_DIR/boot.scr" "$p1/"
+mkimage -A arm64 -T script -C none -n Pulsebox -d "$here/boot.cmd" "$p1/boot.scr"
 if [ "$board" = rpi64 ]; then
-	cp -R "$BINARIES_DIR"/rpi-firmware/* "$p1/"
-	cp "$BINARIES_DIR/u-boot.bin" "$BINARIES_DIR"/*.dtb "$p1/"
+	cp -R "$BINARIES_DIR"/rpi-firmware/* "$BINARIES_DIR"/*.dtb "$p1/"
+	cp "$BINARIES_DIR/u-boot.bin" "$here/config.txt" "$here/cmdline.txt" "$p1/"
 fi
 rm -rf "$root/usr/share/pulsebox/firmware"
 install -d "$root/usr/share/pulsebox"
