@@ -40,7 +40,7 @@ bench: page  ## CPU, memory, disk, live views and MQTT beside ffprobe, ffmpeg, O
 	/usr/bin/python3 scripts/bench-live.py
 	/usr/bin/python3 scripts/bench-mqtt.py
 
-image: page  ## the appliance: a card's image, an update bundle, checksums and licences, in target/image/out (hours the first time)
+image:  ## the appliance: a card's image, an update bundle, checksums and licences, in target/image/out (hours the first time)
 	@scripts/need image
 	scripts/make-image
 
