@@ -37,6 +37,9 @@ cat >"$root/usr/lib/os-release" <<-END
 END
 ln -sf ../usr/lib/os-release "$root/etc/os-release"
 
+# systemd never lets the clock be earlier than this file.
+touch "$root/usr/lib/clock-epoch"
+
 # p1, in a folder: genimage makes the partition of it, and the root carries it, so that a system that has proved
 # itself renews p1 file by file. usercfg.txt is the person's own, and no system's.
 p1=$BINARIES_DIR/p1
