@@ -1,5 +1,5 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run page test test-rust test-page test-api test-ha lint bench image check-image
+.PHONY: help run page test test-rust test-page test-api test-ha lint bench binary image check-image
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ bench: page  ## CPU, memory, disk, live views and MQTT beside ffprobe, ffmpeg, O
 	/usr/bin/python3 scripts/bench.py
 	/usr/bin/python3 scripts/bench-live.py
 	/usr/bin/python3 scripts/bench-mqtt.py
+	/usr/bin/python3 scripts/bench-leds.py
+
+binary: page  ## the static binary for a 64-bit Pi, target/pulsebox-aarch64 (the first time fetches 100 MB and takes some minutes)
+	@scripts/need binary
+	@scripts/build-binary
 
 image:  ## the appliance: a card's image, an update bundle, checksums and licences, in target/image/out (hours the first time)
 	@scripts/need image

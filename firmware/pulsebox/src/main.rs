@@ -28,6 +28,8 @@ enum Command {
     },
     /// Look at one camera once and say how it is
     Check(commands::check::Args),
+    /// List the cameras that are plugged in at this machine: USB and CSI
+    Cameras(commands::cameras::Args),
     /// Forget the page's password: whoever opens the page next sets a new one
     Password {
         /// Where `pulsebox run` keeps its data
@@ -38,6 +40,11 @@ enum Command {
     Mqtt {
         #[command(subcommand)]
         command: MqttCommand,
+    },
+    /// The LEDs
+    Leds {
+        #[command(subcommand)]
+        command: LedsCommand,
     },
     /// Work on a configuration
     Config {
@@ -61,14 +68,22 @@ enum MqttCommand {
     Watch(commands::mqtt::Args),
 }
 
+#[derive(Subcommand)]
+enum LedsCommand {
+    /// Play every pattern of the LED card with its name
+    Demo(commands::leds::Args),
+}
+
 fn main() -> ExitCode {
     pulsebox::allocator::tame();
     let cli = Cli::parse();
     match cli.command {
         Command::Run { config, data } => commands::run::run(&config, &data),
         Command::Check(args) => commands::check::run(&args),
+        Command::Cameras(args) => commands::cameras::run(&args),
         Command::Password { data } => commands::password::forget(&data),
         Command::Mqtt { command: MqttCommand::Watch(args) } => commands::mqtt::run(&args),
+        Command::Leds { command: LedsCommand::Demo(args) } => commands::leds::demo(&args),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
     }
 }

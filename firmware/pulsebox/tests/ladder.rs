@@ -218,3 +218,12 @@ fn the_ladder_in_the_docs_is_the_ladder_in_the_code() {
     }
     common::document("verdicts.md", "ladder", "| verdict | rung | | means | told by | what to do |", &table, 0);
 }
+
+#[test]
+fn what_the_docs_say_of_cameras_at_the_box_is_what_the_code_says() {
+    let mut table = String::new();
+    for (row, words) in LADDER.iter().filter_map(|row| Some((row, row.local?))) {
+        let _ = writeln!(table, "| `{}` | {} | {} |", row.name, words.title, words.advice);
+    }
+    common::document("verdicts.md", "at the box", "| verdict | means | what to do |", &table, 0);
+}

@@ -70,7 +70,7 @@ export function Banners() {
           </Notice>
         )}
       </div>
-      {box && !box.network && <Notice mood="warning">The box itself has no network: it cannot know how the cameras are.</Notice>}
+      {box && !box.network && <Notice mood="warning">The box itself has no network: it cannot know how the cameras on the network are.</Notice>}
       {box?.identify_until && <Shown until={box.identify_until} />}
       {box?.broker?.state === "lost" && !isAtMqtt() && <BrokerLost broker={box.broker} />}
       {box?.storage_fault && <Notice mood="warning">The history is not written to disk: <Rich text={box.storage_fault} /></Notice>}

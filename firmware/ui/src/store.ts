@@ -5,7 +5,7 @@ import { batch, signal } from "@preact/signals";
 import { get, part } from "./api";
 import { refreshSession, session } from "./session";
 import type { BoxStatus, CameraView, LadderRow } from "./types";
-import { boxNow } from "./words";
+import { boxNow, type Words } from "./words";
 
 /** In the configuration's order; null until the box has told. A camera that did not change stays the same object. */
 export const cameras = signal<readonly CameraView[] | null>(null);
@@ -20,7 +20,10 @@ export type Link = { state: "opening" } | { state: "live" } | { state: "lost"; s
 export const link = signal<Link>({ state: "opening" });
 
 export const camera = (id: string) => cameras.value?.find((one) => one.id === id) ?? null;
-export const words = (verdict: string) => ladder.value[verdict] ?? { title: verdict, advice: "" };
+export const words: Words = (verdict, local) => {
+  const row = ladder.value[verdict];
+  return (local ? row?.local : null) ?? row ?? { title: verdict, advice: "" };
+};
 
 const SILENT_MS = 45_000; // a heartbeat of the event stream (30 s) and a half
 const AT_ONCE = 6; // more changed cameras than this are asked for in one call

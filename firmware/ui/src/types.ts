@@ -150,6 +150,8 @@ export interface LadderRow {
   title: string;
   told_by: string;
   advice: string;
+  /** Where they differ for a camera at the box. */
+  local: { title: string; advice: string } | null;
 }
 
 /** The box on its MQTT broker. */
@@ -175,6 +177,60 @@ export interface BrokerTried {
   message: string | null;
 }
 
+/** One LED that is configured. */
+export interface LampStatus {
+  /** `green`, `red`, `act` or a camera's id. */
+  lamp: string;
+  /** Where it is: `line 27 of pinctrl-bcm2711`. */
+  at: string;
+  dims: boolean;
+  /** Why it does not light, and what to do about it. */
+  problem: string | null;
+}
+
+/** What the box's LEDs show. */
+export interface LedsStatus {
+  /** The row of the card; null where all is dark: no LED, or quiet hours. */
+  shows: string | null;
+  /** Blinks of a row that counts, else 0. */
+  count: number;
+  is_quiet: boolean;
+  lamps: LampStatus[];
+  /** What the machine is, where it is a Raspberry Pi. */
+  machine?: string | null;
+}
+
+/** The box's own LEDs, as the card has columns for them. */
+export type BoxLamp = "green" | "red" | "act";
+
+/** One piece of a pattern: how bright each LED is, percent, and for how long. */
+export type LedStep = Record<BoxLamp, number> & { ms: number };
+
+/** One row of the LED card; a row that counts has the steps of two blinks. */
+export type LedRow = Record<BoxLamp, string> & { sign: string; holds: string; advice: string; steps: LedStep[] };
+
+export interface Leds extends LedsStatus {
+  /** The first row that holds is shown. */
+  card: LedRow[];
+}
+
+/** A camera at this machine. */
+export interface LocalCamera {
+  url: string;
+  name: string;
+  driver: string;
+  bus: string;
+  node: string;
+  /** Whether `url` means the same camera after a restart. */
+  stable: boolean;
+  /** Best first: `MJPEG 1280×720 30/s`. */
+  formats: string[];
+  /** Why it cannot be watched. */
+  problem: string | null;
+  /** The configured camera that it is. */
+  camera: string | null;
+}
+
 export interface BoxStatus {
   network: boolean;
   storage_fault: string | null;
@@ -195,6 +251,7 @@ export interface BoxStatus {
   daemon_memory?: number | null;
   daemon_cpu_percent?: number | null;
   broker?: BrokerStatus;
+  leds?: LedsStatus;
   /** Somebody wants to know which box this is, until then. */
   identify_until?: string | null;
 }

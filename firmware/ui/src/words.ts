@@ -7,7 +7,7 @@ export const STATE_WORD: Record<State, string> = { up: "Up", degraded: "Degraded
 /** The states, worst first. */
 export const WORST: Record<State, number> = { down: 0, degraded: 1, unknown: 2, up: 3, paused: 4 };
 
-export const RUNG_WORD: Record<Rung, string> = {
+const RUNG_WORD: Record<Rung, string> = {
   resolve: "Name found",
   connect: "Connected",
   encrypt: "Connection encrypted",
@@ -16,6 +16,19 @@ export const RUNG_WORD: Record<Rung, string> = {
   first_key_frame: "First key frame",
   picture: "Picture",
 };
+
+/** The same of a camera that is plugged in at the box. */
+const LOCAL_RUNG_WORD: Partial<Record<Rung, string>> = {
+  connect: "Opened",
+  describe: "Format agreed",
+  first_packet: "First data",
+  first_key_frame: "First whole picture",
+};
+
+export const rungWord = (rung: Rung, local: boolean) => (local && LOCAL_RUNG_WORD[rung]) || RUNG_WORD[rung];
+
+/** Whether a URL means a camera that is plugged in at the box. */
+export const isLocal = (url: string) => /^\s*v4l2:/i.test(url);
 
 /** Now by the box's clock, ms. */
 export const boxNow = () => Date.now() + skew;
@@ -46,14 +59,18 @@ export function bytes(n: number): string {
 }
 
 export function codecName(codec: string): string {
-  return { h264: "H.264", h265: "H.265", mjpeg: "JPEG", jpeg: "JPEG" }[codec] ?? codec;
+  return { h264: "H.264", h265: "H.265", mjpeg: "JPEG", jpeg: "JPEG", raw: "Raw" }[codec] ?? codec;
 }
 
-/** `H.264 · 1280 × 720 · 25 fps`, as far as it is known. */
+/** `2400 kbit/s`, `221 Mbit/s`. */
+export const bitRate = (kbps: number) => (kbps < 20_000 ? `${Math.round(kbps)} kbit/s` : `${Math.round(kbps / 1000)} Mbit/s`);
+
+/** `H.264 · 1280 × 720 · 25 fps`, as far as it is known; of raw pictures, what kind. */
 export function streamFacts(stream: StreamInfo | null): string[] {
   if (!stream) return [];
   const parts: string[] = [];
-  if (stream.codec) parts.push(codecName(stream.codec));
+  if (stream.codec === "raw" && stream.profile) parts.push(`Raw ${stream.profile}`);
+  else if (stream.codec) parts.push(codecName(stream.codec));
   if (stream.width && stream.height) parts.push(`${stream.width} × ${stream.height}`);
   if (stream.fps != null) parts.push(`${Number(stream.fps.toFixed(1))} fps`);
   return parts;
@@ -69,8 +86,8 @@ export function particulars(message: string, title: string | null | undefined, a
   return found.charAt(0).toUpperCase() + found.slice(1);
 }
 
-/** Words for a verdict, by the ladder. */
-export type Words = (verdict: string) => { title: string; advice: string };
+/** Words for a verdict, by the ladder; others for a camera at the box. */
+export type Words = (verdict: string, local?: boolean) => { title: string; advice: string };
 
 /** A message's particulars, where it ends with the advice that is shown beside it. */
 export function withoutAdvice(message: string, advice: string | null | undefined): string {
@@ -87,7 +104,7 @@ export function cause(camera: CameraView, words: Words): { text: string; advice:
   const good = camera.severity === "ok";
   const last = { title: camera.title ?? camera.verdict, advice: camera.advice ?? "" };
   if (camera.state === "down" || camera.state === "degraded") {
-    const row = good && camera.incident ? words(camera.incident.verdict) : last;
+    const row = good && camera.incident ? words(camera.incident.verdict, isLocal(camera.url)) : last;
     return { text: row.title, advice: row.advice, since };
   }
   if (camera.state === "unknown") return { text: last.title, advice: good ? "" : last.advice, since };

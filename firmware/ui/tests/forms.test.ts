@@ -8,9 +8,11 @@ import { masked, takeApart } from "../src/forms/cameraUrl";
 import { nested, withChange } from "../src/forms/draft";
 import { EventSplitter } from "../src/forms/eventStream";
 import { childrenOf, helpOf, label, otherProblems, problemsOf, typed, withLabels, type Value } from "../src/forms/keys";
+import { freeName } from "../src/forms/localCamera";
 import { strength } from "../src/forms/strength";
+import { counted, keyframes, strip, STRIP_MS } from "../src/leds/pattern";
 import { fill, hostOf, MAKERS } from "../src/makers";
-import type { Problem, SettingKey } from "../src/types";
+import type { LedStep, Problem, SettingKey } from "../src/types";
 
 const key = (path: string, more: Partial<SettingKey> = {}): SettingKey => ({ path, kind: "text", default: null, required: false, about: "", ...more });
 const problem = (of: string | null): Problem => ({ line: 1, column: 1, key: of, what: "", do: "" });
@@ -149,4 +151,41 @@ test("strength is told in words", () => {
 test("a message that names a key of the broker names its field too, and leaves hosts alone", () => {
   assert.equal(withLabels("correct mqtt.username and mqtt.password"), "correct “User name” (`mqtt.username`) and “Password” (`mqtt.password`)");
   assert.equal(withLabels("mqtt.lan:1883 refuses"), "mqtt.lan:1883 refuses");
+});
+
+test("a camera at the box is sent without what only the network has", () => {
+  const typed: Credentials = { are: "typed", username: "admin", password: "x" };
+  const local = form("v4l2:///dev/video0", typed, { transport: "udp", tls_insecure: true, timeout_seconds: 5 });
+  assert.deepEqual(newCamera({ ...local, subUrl: "rtsp://10.0.0.5/sub" }), { name: "Gate", url: "v4l2:///dev/video0", timeout_seconds: 5 });
+  assert.deepEqual(tryRequest(local, "gate"), { url: "v4l2:///dev/video0", timeout_seconds: 5 });
+  const saved = { name: "Gate", url: "rtsp://***:***@10.0.0.5/live", has_credentials: true };
+  assert.deepEqual(changedCamera(form("v4l2:///dev/video0", { are: "kept" }), saved), { url: "v4l2:///dev/video0" });
+  assert.equal(takeApart("v4l2:///dev/v4l/by-id/usb-a:b@c-index0").url, "v4l2:///dev/v4l/by-id/usb-a:b@c-index0");
+});
+
+test("a plugged-in camera gets a name that no other has", () => {
+  assert.equal(freeName("HD Webcam", []), "HD Webcam");
+  assert.equal(freeName("HD Webcam", [{ id: "hd-webcam", name: "Gate" }, { id: "x", name: "hd webcam 2" }]), "HD Webcam 3");
+});
+
+test("an LED's pattern is drawn as long as it is lit", () => {
+  const lit = (green: number, ms: number): LedStep => ({ green, red: 0, act: green, ms });
+  assert.deepEqual(strip([lit(100, 1550), lit(0, 450)], "green"), [{ from: 0, ms: 1550, light: 1 }, { from: 2000, ms: 1550, light: 1 }]);
+  assert.deepEqual(strip([lit(100, 700), lit(100, 300)], "green"), [{ from: 0, ms: STRIP_MS, light: 1 }], "solid is one piece");
+  assert.deepEqual(strip([lit(100, 700)], "red"), []);
+  assert.deepEqual(strip([lit(100, 3900), lit(0, 50)], "act").at(-1), { from: 3950, ms: 50, light: 1 }, "cut at the strip's end");
+  assert.deepEqual(strip([lit(100, 0)], "act"), [], "a pattern that takes no time does not hang the page");
+});
+
+test("a counting row blinks as often as it counts, and pauses once", () => {
+  const two: LedStep[] = [[100, 250], [0, 350], [100, 250], [0, 1800]].map(([red = 0, ms = 0]) => ({ green: 0, red, act: red, ms }));
+  assert.deepEqual(counted(two, 1).map(({ ms }) => ms), [250, 1800]);
+  assert.deepEqual(counted(two, 3).map(({ ms }) => ms), [250, 350, 250, 350, 250, 1800]);
+  assert.deepEqual(counted(two, 2), two);
+});
+
+test("a lamp jumps from light to dark at the time of its pattern", () => {
+  const frames = keyframes([{ green: 100, red: 0, act: 0, ms: 1500 }, { green: 0, red: 0, act: 0, ms: 500 }], "green");
+  assert.deepEqual(frames.map(({ offset, opacity }) => [offset, opacity]), [[0, 1], [0.75, 0], [1, 0]]);
+  assert.ok(frames.slice(0, -1).every(({ easing }) => easing === "step-end"));
 });

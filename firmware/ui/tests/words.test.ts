@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CameraView, Recent } from "../src/types";
-import { bytes, cause, particulars, percent, span, withGaps, withoutAdvice } from "../src/words";
+import { bitRate, bytes, cause, particulars, percent, span, withGaps, withoutAdvice, rungWord, streamFacts } from "../src/words";
 
 const check = (seconds: number): Recent => ({ at: new Date(seconds * 1000).toISOString(), verdict: "ok", severity: "ok", ms: 40 });
 
@@ -40,9 +40,22 @@ test("advice that stands beside a message is not said twice", () => {
 test("a camera that is down for an incident's sake says the incident's cause while its checks are good again", () => {
   const words = (verdict: string) => ({ title: `title of ${verdict}`, advice: `advice of ${verdict}` });
   const camera = {
-    state: "down", since: "2026-11-21T05:00:00Z", verdict: "ok", severity: "ok", title: "Living picture", advice: "",
+    url: "rtsp://10.0.0.5/live", state: "down", since: "2026-11-21T05:00:00Z", verdict: "ok", severity: "ok", title: "Living picture", advice: "",
     incident: { verdict: "no_media", from: "2026-11-21T04:00:00Z" },
   } as CameraView;
   assert.deepEqual(cause(camera, words), { text: "title of no_media", advice: "advice of no_media", since: "2026-11-21T04:00:00Z" });
   assert.equal(cause({ ...camera, state: "paused", paused_until: null, incident: null }, words).text, "Not checked: paused");
+});
+
+test("a camera at the box is told of in its own words, and an incident of it too", () => {
+  const words = (verdict: string, local?: boolean) => ({ title: `${verdict} of ${local ? "a device" : "a stream"}`, advice: "" });
+  const camera = {
+    url: "v4l2:///dev/video0", state: "down", since: "2026-11-21T05:00:00Z", verdict: "ok", severity: "ok", title: "Living picture", advice: "",
+    incident: { verdict: "not_found", from: "2026-11-21T04:00:00Z" },
+  } as CameraView;
+  assert.equal(cause(camera, words).text, "not_found of a device");
+  assert.equal(rungWord("connect", true), "Opened");
+  assert.equal(rungWord("picture", true), rungWord("picture", false));
+  assert.deepEqual(streamFacts({ codec: "raw", profile: "YUYV", width: 640, height: 480, fps: 15, kbps: null, loss_percent: null }), ["Raw YUYV", "640 × 480", "15 fps"]);
+  assert.deepEqual([2_400, 221_184].map(bitRate), ["2400 kbit/s", "221 Mbit/s"]);
 });

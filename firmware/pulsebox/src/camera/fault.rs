@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::{self, Words};
+
 /// What one check says about a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -107,6 +109,8 @@ pub struct Row {
     pub told_by: &'static str,
     /// What to do about it, whole sentences.
     pub advice: &'static str,
+    /// Title and advice for a camera that is plugged in at the box, where they differ.
+    pub local: Option<Words>,
 }
 
 #[allow(clippy::too_many_arguments)] // a table's row, read across
@@ -120,7 +124,7 @@ const fn row(
     told_by: &'static str,
     advice: &'static str,
 ) -> Row {
-    Row { verdict, name, part, rung, severity, title, told_by, advice }
+    Row { verdict, name, part, rung, severity, title, told_by, advice, local: words::of_local(verdict) }
 }
 
 /// The ladder, in climbing order; a verdict's number is its place here.

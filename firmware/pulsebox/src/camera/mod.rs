@@ -13,6 +13,7 @@ mod rtsp;
 pub mod sessions;
 pub mod url;
 pub mod v4l2;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use fault::{Fault, LADDER, Rung, Severity, Verdict};
 pub use raw::{RawFormat, RawLayout};
 pub use sessions::{Sessions, StreamKind};
 pub use url::CameraUrl;
+pub use words::{Words, is_local};
 
 /// How the pictures are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]

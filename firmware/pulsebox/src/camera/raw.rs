@@ -1,5 +1,7 @@
 //! How a picture that is not compressed lies in memory.
 
+use std::fmt;
+
 /// The form of the pixels, by what the kernel calls them (V4L2's pixel formats).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RawFormat {
@@ -52,4 +54,47 @@ pub struct RawLayout {
     pub stride: u32,
     /// Luma 0 to 255 and not 16 to 235; Bayer: always.
     pub full_range: bool,
+}
+
+impl RawLayout {
+    /// Width and height of the picture that is made of it, pixels: of a Bayer picture every four make one.
+    pub fn shown_size(&self) -> (u32, u32) {
+        match self.format {
+            RawFormat::Yuyv | RawFormat::Nv12 => (self.width, self.height),
+            RawFormat::Bayer { .. } => (self.width / 2, self.height / 2),
+        }
+    }
+}
+
+impl fmt::Display for RawFormat {
+    /// For people: `YUYV`, `NV12`, `Bayer BGGR 10 bit`, `Bayer BGGR 10 bit packed`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Yuyv => f.write_str("YUYV"),
+            Self::Nv12 => f.write_str("NV12"),
+            Self::Bayer { order, depth } => write!(f, "Bayer {order} {depth}"),
+        }
+    }
+}
+
+impl fmt::Display for BayerOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rggb => "RGGB",
+            Self::Grbg => "GRBG",
+            Self::Gbrg => "GBRG",
+            Self::Bggr => "BGGR",
+        })
+    }
+}
+
+impl fmt::Display for BayerDepth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eight => f.write_str("8 bit"),
+            Self::Wide(bits) => write!(f, "{bits} bit"),
+            Self::Packed10 => f.write_str("10 bit packed"),
+            Self::Packed12 => f.write_str("12 bit packed"),
+        }
+    }
 }

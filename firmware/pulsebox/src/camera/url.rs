@@ -8,6 +8,8 @@ use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 use url::Url;
 
+use super::v4l2::choose::Wish;
+
 /// How to speak to the camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -94,6 +96,7 @@ impl CameraUrl {
             if bare.host_str().is_some_and(|h| !h.is_empty()) || !is_device(bare.path()) {
                 return Err("a local camera is written v4l2:///dev/video0 or v4l2:///dev/v4l/by-id/…".into());
             }
+            Wish::parse(bare.query())?;
         } else if bare.host_str().is_none_or(str::is_empty) {
             return Err(format!("the host is missing; write it like {name}://192.168.1.20/path"));
         }
@@ -114,6 +117,11 @@ impl CameraUrl {
     /// How to speak to it.
     pub fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// Whether it is plugged in at the box.
+    pub fn is_local(&self) -> bool {
+        self.scheme == Scheme::V4l2
     }
 
     /// The host as written, IPv6 without brackets; empty for local cameras.
@@ -157,6 +165,15 @@ impl CameraUrl {
     pub fn device(&self) -> Option<PathBuf> {
         (self.scheme == Scheme::V4l2)
             .then(|| PathBuf::from(percent_decode_str(self.bare.path()).decode_utf8_lossy().into_owned()))
+    }
+
+    /// What the URL asks of a local camera; of others, nothing.
+    pub fn wish(&self) -> Wish {
+        match self.scheme {
+            // Read before, by `parse`.
+            Scheme::V4l2 => Wish::parse(self.bare.query()).unwrap_or_default(),
+            _ => Wish::default(),
+        }
     }
 }
 
@@ -410,6 +427,8 @@ mod tests {
             ("v4l2:///dev/video0%00", "v4l2:///dev/video0"),
             ("v4l2://host/dev/video0", "v4l2:///dev/video0"),
             ("rtsp://cam:0/", "port 0"),
+            ("v4l2:///dev/video0?format=gif", "yuyv, nv12, mjpeg"),
+            ("v4l2:///dev/video0?size=big", "size=1280x720"),
         ] {
             match CameraUrl::parse(text) {
                 Err(e) => assert!(e.contains(expected), "{text}: {e}"),

@@ -102,7 +102,7 @@ fn json(url: &CameraUrl, report: &Report) -> serde_json::Value {
         "verdict": report.verdict,
         "severity": report.verdict.severity(),
         "message": report.message,
-        "advice": report.verdict.row().advice,
+        "advice": report.verdict.row().words(url.is_local()).advice,
         "rungs": report.rungs,
         "total_ms": report.ms,
         "stream": report.stream,

@@ -1,7 +1,9 @@
 //! What each command does.
 
+pub mod cameras;
 pub mod check;
 pub mod config;
+pub mod leds;
 pub mod mqtt;
 pub mod password;
 pub mod run;

@@ -18,7 +18,7 @@ use pulsebox::monitor::look::RealEye;
 use pulsebox::monitor::pulse::standstill;
 use pulsebox::monitor::{Before, Means, Monitor};
 use pulsebox::web::{Access, BrokerTry, Port, Web};
-use pulsebox::{mqtt, service};
+use pulsebox::{leds, mqtt, service};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -135,6 +135,13 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     rooms.spawn(serve_page(web, store.clone(), data.to_owned(), stop.clone()));
     rooms.spawn(watch_network(board.clone(), stop.clone()));
     rooms.spawn(watch_box(board.clone(), data.to_owned(), clock.clone(), stop.clone()));
+    let lit = leds::Means {
+        board: board.clone(),
+        config: store.watch(),
+        clock: clock.clone(),
+        wiring: Arc::new(leds::wiring::Kernel::default()),
+    };
+    rooms.spawn(leds::run(lit, stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
     rooms.spawn(follow_clock(history.clone(), clock.clone(), stop.clone()));

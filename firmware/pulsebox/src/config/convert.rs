@@ -301,7 +301,7 @@ fn leds(fields: &Fields) -> Leds {
         green: fields.u64("green").map(whole),
         red: fields.u64("red").map(whole),
         act: fields.bool("act").unwrap_or(default.act),
-        chip: fields.text("chip").map(Into::into),
+        chip: fields.text("chip"),
         active_low: fields.bool("active_low").unwrap_or(default.active_low),
         brightness: fields.u64("brightness").map_or(default.brightness, whole),
         quiet_hours: fields.hours("quiet_hours"),

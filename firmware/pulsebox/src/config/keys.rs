@@ -112,7 +112,7 @@ pub static FILE: Section = Section { path: "", keys: &[
     key("checks_at_once", Whole(1, 500), "checks", Is("64"), "At most this many checks run at the same time."),
     key("streams", List(&STREAM, 1000), "", Means("nothing to watch"), "The cameras."),
     key("mqtt", Map(&MQTT), "", Means("MQTT is off"), "The broker that the status is sent to."),
-    key("leds", Map(&LEDS), "", Means("no LED"), "What the box shows."),
+    key("leds", Map(&LEDS), "", Means("ACT alone"), "What the box shows, see docs/leds.md."),
     key("web", Map(&WEB), "", Means("its defaults"), "The page."),
     key("history", Map(&HISTORY), "", Means("its defaults"), "How long rows are kept."),
     key("mediamtx", List(&MEDIAMTX, 20), "", Means("none"), "MediaMTX servers to poll."),

@@ -56,10 +56,18 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
         };
         board.change_host(|host| {
             // The rest is others' to say.
-            let BoxStatus { network, storage_fault, config_fault, bytes_written, broker, identify_until, .. } =
+            let BoxStatus { network, storage_fault, config_fault, bytes_written, broker, identify_until, leds, .. } =
                 std::mem::take(host);
-            *host =
-                BoxStatus { network, storage_fault, config_fault, bytes_written, broker, identify_until, ..sampled };
+            *host = BoxStatus {
+                network,
+                storage_fault,
+                config_fault,
+                bytes_written,
+                broker,
+                identify_until,
+                leds,
+                ..sampled
+            };
         });
     }
 }

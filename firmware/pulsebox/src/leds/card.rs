@@ -1,13 +1,14 @@
 //! The LED card as data: what holds, what is shown, what to do. Player, documentation and tests read this table.
 //!
-//! No two rows look alike on any one lamp, since many a box has only the Pi's own ACT.
+//! Many a box has only the Pi's own ACT: no two rows look alike there. On the green or the red LED alone, no two
+//! rows look alike that light it at all.
 
-use std::time::Duration;
-
-use crate::monitor::board::{Snapshot, State};
+use crate::monitor::board::{Counts, Snapshot};
 use crate::monitor::overall::Overall;
 
-/// How bright each lamp is, percent. A lamp that cannot be dimmed is on from 50 on.
+use super::pattern::Pattern;
+
+/// How bright each lamp is, percent. A lamp that cannot be dimmed is on from [`super::pattern::ON_FROM`] on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lights {
     /// The green LED.
@@ -18,7 +19,40 @@ pub struct Lights {
     pub act: u8,
 }
 
-/// One piece of a pattern.
+/// The lamps of the box, those of single cameras apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BoxLamp {
+    /// The green LED.
+    Green,
+    /// The red LED.
+    Red,
+    /// The Pi's own.
+    Act,
+}
+
+impl BoxLamp {
+    /// Every one, in the card's order.
+    pub const ALL: [Self; 3] = [Self::Green, Self::Red, Self::Act];
+
+    /// As in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Green => "green",
+            Self::Red => "red",
+            Self::Act => "act",
+        }
+    }
+
+    fn of(self, lights: Lights) -> u8 {
+        match self {
+            Self::Green => lights.green,
+            Self::Red => lights.red,
+            Self::Act => lights.act,
+        }
+    }
+}
+
+/// One piece of a row's wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// What is lit.
@@ -41,7 +75,7 @@ pub enum Wave {
 pub struct Row {
     /// Which.
     pub sign: Sign,
-    /// Its name on the command line.
+    /// Its name on the command line and in the API.
     pub name: &'static str,
     /// What holds, for a person.
     pub holds: &'static str,
@@ -96,13 +130,15 @@ const fn lit(green: u8, red: u8, act: u8, ms: u32) -> Step {
 #[rustfmt::skip]
 pub static CARD: [Row; 10] = [
     Row { sign: Sign::Identify, name: "identify", holds: "someone pressed \"identify\"",
-        green: "fast blink with red, 10 s", red: "fast blink with green, 10 s", act: "fast blink, 10 s",
+        green: "fast blinks in threes with red, 10 s", red: "fast blinks in threes with green, 10 s",
+        act: "fast blinks in threes, 10 s",
         advice: "This is the box you are looking for.",
-        wave: Wave::Steps(&[lit(100, 100, 100, 100), lit(0, 0, 0, 100)]) },
+        wave: Wave::Steps(&[lit(100, 100, 100, 100), lit(0, 0, 0, 100), lit(100, 100, 100, 100), lit(0, 0, 0, 100),
+            lit(100, 100, 100, 100), lit(0, 0, 0, 500)]) },
     Row { sign: Sign::Updating, name: "updating", holds: "an update is being written",
-        green: "fast, in turn with red", red: "fast, in turn with green", act: "on, with fast short gaps",
+        green: "in turn with red, 0.3 s each", red: "in turn with green, 0.3 s each", act: "on, with short gaps, fast",
         advice: "Do not cut the power.",
-        wave: Wave::Steps(&[lit(100, 0, 100, 200), lit(0, 100, 100, 100), lit(0, 100, 0, 100)]) },
+        wave: Wave::Steps(&[lit(100, 0, 100, 300), lit(0, 100, 100, 150), lit(0, 100, 0, 150)]) },
     Row { sign: Sign::StorageFault, name: "storage_fault", holds: "the storage fails or is read-only",
         green: "off", red: "solid", act: "one second on, one second off",
         advice: "Cameras are still watched. The page says what is wrong; an SD card that wears out is replaced.",
@@ -125,7 +161,7 @@ pub static CARD: [Row; 10] = [
         advice: "Cameras are well; Home Assistant hears nothing. The page says why.",
         wave: Wave::Steps(&[lit(100, 0, 100, 1550), lit(0, 0, 0, 150), lit(100, 0, 100, 150), lit(0, 0, 0, 150)]) },
     Row { sign: Sign::NothingYet, name: "nothing_yet", holds: "there is nothing to watch yet",
-        green: "slow pulse", red: "off", act: "one short flash every 3 s",
+        green: "slow pulse; one second of four where it cannot be dimmed", red: "off", act: "one second of four",
         advice: "Open the page and add a camera, or wait for the first check.",
         wave: Wave::Steps(&PULSE) },
     Row { sign: Sign::AllUp, name: "all_up", holds: "every camera is up",
@@ -138,11 +174,12 @@ pub static CARD: [Row; 10] = [
         wave: Wave::Steps(&[lit(100, 0, 100, 125), lit(0, 0, 0, 125)]) },
 ];
 
-/// A breath of three seconds in steps that the eye takes for even.
+/// A breath of four seconds in steps that the eye takes for even; for one second of it the level is 50 or more.
 #[rustfmt::skip]
 const PULSE: [Step; 12] = [
-    lit(4, 0, 100, 120), lit(10, 0, 0, 180), lit(22, 0, 0, 200), lit(42, 0, 0, 250), lit(70, 0, 0, 250), lit(100, 0, 0, 500),
-    lit(70, 0, 0, 250), lit(42, 0, 0, 250), lit(22, 0, 0, 200), lit(10, 0, 0, 200), lit(4, 0, 0, 200), lit(0, 0, 0, 400),
+    lit(4, 0, 0, 200), lit(10, 0, 0, 200), lit(22, 0, 0, 250), lit(40, 0, 0, 250), lit(66, 0, 100, 250),
+    lit(100, 0, 100, 500), lit(66, 0, 100, 250), lit(40, 0, 0, 250), lit(22, 0, 0, 250), lit(10, 0, 0, 250),
+    lit(4, 0, 0, 250), lit(0, 0, 0, 1100),
 ];
 
 impl Sign {
@@ -152,12 +189,30 @@ impl Sign {
     }
 }
 
+impl Row {
+    /// The wave, spelt out for so many cameras that are down; 1 to [`BLINKS_MAX`], and of no account where the row
+    /// does not count.
+    pub fn steps(&self, count: usize) -> Vec<Step> {
+        match self.wave {
+            Wave::Steps(steps) => steps.to_vec(),
+            Wave::Counted => {
+                let blinks = count.clamp(1, BLINKS_MAX);
+                let mut steps = [lit(0, 100, 100, BLINK_MS), lit(0, 0, 0, GAP_MS)].repeat(blinks);
+                if let Some(last) = steps.last_mut() {
+                    last.ms = PAUSE_MS;
+                }
+                steps
+            }
+        }
+    }
+}
+
 /// What is to be shown: a row, and how many cameras are down where that row counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The row.
     pub sign: Sign,
-    /// 0 where nothing is counted.
+    /// 0 where nothing is counted, else 1 to [`BLINKS_MAX`].
     pub count: usize,
 }
 
@@ -169,71 +224,20 @@ impl Shown {
 
     /// What a box in this state shows, once nobody asks it to identify itself.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let sign = match Overall::of(snapshot) {
-            Overall::StorageFault => Sign::StorageFault,
-            Overall::NoNetwork => Sign::NoNetwork,
-            Overall::CameraDown => Sign::CameraDown,
-            Overall::CameraDegraded => Sign::CameraDegraded,
-            Overall::BrokerLost => Sign::BrokerLost,
-            Overall::NothingYet => Sign::NothingYet,
-            Overall::AllUp => Sign::AllUp,
-        };
-        let count = match sign {
-            Sign::CameraDown => snapshot.cameras.values().filter(|camera| camera.state == State::Down).count(),
-            _ => 0,
-        };
-        Self { sign, count: count.min(BLINKS_MAX) }
-    }
-
-    /// Its pattern, spelt out.
-    pub fn pattern(self) -> Pattern {
-        match self.sign.row().wave {
-            Wave::Steps(steps) => Pattern::new(steps.to_vec()),
-            Wave::Counted => {
-                let blinks = self.count.clamp(1, BLINKS_MAX);
-                let mut steps = [lit(0, 100, 100, BLINK_MS), lit(0, 0, 0, GAP_MS)].repeat(blinks);
-                if let Some(last) = steps.last_mut() {
-                    last.ms = PAUSE_MS;
-                }
-                Pattern::new(steps)
-            }
+        match Overall::of(snapshot) {
+            Overall::StorageFault => Self::plain(Sign::StorageFault),
+            Overall::NoNetwork => Self::plain(Sign::NoNetwork),
+            Overall::CameraDown => Self { sign: Sign::CameraDown, count: Counts::of(snapshot).down.min(BLINKS_MAX) },
+            Overall::CameraDegraded => Self::plain(Sign::CameraDegraded),
+            Overall::BrokerLost => Self::plain(Sign::BrokerLost),
+            Overall::NothingYet => Self::plain(Sign::NothingYet),
+            Overall::AllUp => Self::plain(Sign::AllUp),
         }
     }
-}
 
-/// A pattern that repeats.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
-    steps: Vec<Step>,
-    period: Duration,
-}
-
-impl Pattern {
-    fn new(steps: Vec<Step>) -> Self {
-        let period = Duration::from_millis(steps.iter().map(|step| u64::from(step.ms)).sum());
-        Self { steps, period }
-    }
-
-    /// After this it begins anew.
-    pub fn period(&self) -> Duration {
-        self.period
-    }
-
-    /// What is lit `since` after its begin, and when after the begin that changes; none where it never does.
-    pub fn at(&self, since: Duration) -> (Lights, Option<Duration>) {
-        let first = self.steps.first().map_or(Lights::default(), |step| step.lights);
-        if self.period.is_zero() || self.steps.iter().all(|step| step.lights == first) {
-            return (first, None);
-        }
-        let nanos = since.as_nanos() % self.period.as_nanos();
-        let begun = since.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)));
-        let mut ends = Duration::ZERO;
-        for step in &self.steps {
-            ends += Duration::from_millis(u64::from(step.ms));
-            if ends.as_nanos() > nanos {
-                return (step.lights, Some(begun + ends));
-            }
-        }
-        (first, Some(begun + self.period))
+    /// What one lamp does of it.
+    pub fn pattern(self, lamp: BoxLamp) -> Pattern {
+        let steps = self.sign.row().steps(self.count);
+        Pattern::new(steps.into_iter().map(|step| (lamp.of(step.lights), step.ms)))
     }
 }

@@ -39,11 +39,11 @@ pub struct Track {
     pub codec: Codec,
     /// For the browser: `video/mp4; codecs="avc1.64001f"`, or `image/jpeg`.
     pub mime: String,
-    /// Pixels.
+    /// Pixels of what is shown: of a Bayer camera half the sensor's.
     pub width: u32,
-    /// Pixels.
+    /// Pixels, alike.
     pub height: u32,
-    /// The initialisation segment (`ftyp`, `moov`); empty for JPEG.
+    /// The initialisation segment (`ftyp`, `moov`); empty for JPEG and raw.
     pub init: Bytes,
 }
 
@@ -54,7 +54,8 @@ impl Track {
     /// `undecodable` where they are missing or cannot be read.
     pub fn of(key: &Frame) -> Result<Self, Fault> {
         let info = picture::describe(key);
-        let (Some(width), Some(height)) = (info.width, info.height) else {
+        let shown = key.raw.map(|raw| raw.shown_size());
+        let Some((width, height)) = shown.or(info.width.zip(info.height)) else {
             return Err(undecodable("the key frame does not tell the picture's size"));
         };
         let (mime, init) = match key.codec {
@@ -263,14 +264,16 @@ fn initialisation(entry: Entry, width: u32, height: u32) -> Result<Bytes, Fault>
     Ok(out.into())
 }
 
-/// One frame as a segment (`moof`, `mdat`); a JPEG as it is.
+/// One frame as a segment (`moof`, `mdat`); a JPEG as it is; of a raw picture a JPEG, which takes milliseconds.
 ///
 /// # Errors
-/// `undecodable` for a frame without a coded picture.
+/// `undecodable` for a frame without a coded picture; of raw ones as [`picture::look`].
 pub fn segment(live: &LiveFrame) -> Result<Bytes, Fault> {
     let frame = &live.frame;
-    if frame.codec == Codec::Mjpeg {
-        return Ok(frame.data.clone());
+    match frame.codec {
+        Codec::Mjpeg => return Ok(frame.data.clone()),
+        Codec::Raw => return picture::develop(frame).map(|jpeg| jpeg.data),
+        Codec::H264 | Codec::H265 => {}
     }
     let is_kept = |unit: &&[u8]| matches!(kind(frame.codec, unit), Unit::Media);
     let units: Vec<&[u8]> = picture::nal_units(&frame.data).filter(is_kept).collect();

@@ -1,14 +1,21 @@
 //! One viewer's stream in the parts that a browser plays.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::Ending;
 use super::fmp4::{self, Track};
-use crate::camera::Fault;
 use crate::camera::sessions::{Item, LiveFrame, Viewer};
+use crate::camera::{Codec, Fault, Verdict};
+
+/// Raw pictures of all cameras developed at once: the other cores are for the checks and the page.
+static DEVELOPING: Semaphore = Semaphore::const_new(2);
 
 /// What comes next.
 #[derive(Clone, Debug)]
@@ -33,17 +40,38 @@ fn pack(live: &LiveFrame) -> Result<Packed, Fault> {
     Ok(Packed { track, media: fmp4::segment(live)? })
 }
 
+/// Packs a frame on a thread for such work. None where that broke down.
+async fn packed_apart(live: Arc<LiveFrame>) -> Option<Arc<LiveFrame>> {
+    let turn = DEVELOPING.acquire().await;
+    let packed = spawn_blocking(move || {
+        live.once(|| pack(&live));
+        drop(turn);
+        live
+    });
+    packed.await.ok()
+}
+
+/// A frame that is being packed.
+type Packing = Pin<Box<dyn Future<Output = Option<Arc<LiveFrame>>> + Send>>;
+
 /// Somebody who watches. Dropping it leaves.
-#[derive(Debug)]
 pub struct Watching {
     viewer: Viewer,
     track: Option<Arc<Track>>,
+    /// Outlives a cancelled wait for it.
+    packing: Option<Packing>,
     ready: VecDeque<Part>,
+}
+
+impl fmt::Debug for Watching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watching").field("viewer", &self.viewer).field("track", &self.track).finish_non_exhaustive()
+    }
 }
 
 impl Watching {
     pub(super) fn new(viewer: Viewer) -> Self {
-        Self { viewer, track: None, ready: VecDeque::with_capacity(2) }
+        Self { viewer, track: None, packing: None, ready: VecDeque::with_capacity(2) }
     }
 
     /// The next part, in order: first a track. Safe to cancel.
@@ -55,8 +83,18 @@ impl Watching {
             if let Some(part) = self.ready.pop_front() {
                 return Ok(part);
             }
+            if let Some(packing) = &mut self.packing {
+                let packed = packing.await;
+                self.packing = None;
+                let packed = packed.ok_or_else(broken_down)?;
+                self.take(&packed)?;
+                continue;
+            }
             match self.viewer.next().await? {
                 Item::Skipped(frames) => return Ok(Part::Skipped(frames)),
+                Item::Frame(live) if live.frame.codec == Codec::Raw => {
+                    self.packing = Some(Box::pin(packed_apart(live)))
+                }
                 Item::Frame(live) => self.take(&live)?,
             }
         }
@@ -86,4 +124,11 @@ impl Watching {
         self.ready.push_back(Part::Media(packed.media.clone()));
         Ok(())
     }
+}
+
+/// Developing a picture panicked: a bug, told and not hidden.
+fn broken_down() -> Ending {
+    let fault =
+        Fault::new(Verdict::Undecodable, "developing the camera's picture broke down; report this with the log");
+    Ending::Broken { fault, opened: true }
 }

@@ -309,6 +309,8 @@ pub struct LedsStatus {
     pub is_quiet: bool,
     /// Each LED that is configured.
     pub lamps: Vec<LampStatus>,
+    /// Model and revision of the Raspberry Pi; none on another machine.
+    pub machine: Option<String>,
 }
 
 /// One LED.

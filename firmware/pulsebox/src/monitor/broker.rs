@@ -5,16 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::board::{BrokerState, BrokerStatus};
-use crate::camera::Verdict;
-
-/// The words for one fault of a broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words {
-    /// What a person reads first, a sentence without its full stop.
-    pub title: &'static str,
-    /// What to do about it, whole sentences.
-    pub advice: &'static str,
-}
+use crate::camera::{Verdict, Words};
 
 /// A broker's words for `verdict`. What no broker comes to is told as [`Verdict::Protocol`].
 pub fn words(verdict: Verdict) -> Words {

@@ -301,7 +301,9 @@ impl CameraTask {
         // Whatever is no answer of the camera's own: a cable pulled while it plays looks like no media.
         use Verdict::{Dns, NoKeyframe, NoMedia, Protocol, Timeout, Tls, Unreachable};
         let network = matches!(fault.verdict, Dns | Unreachable | Timeout | Tls | Protocol | NoMedia | NoKeyframe);
-        if network && !is_loopback(self.camera.url.host()) && !self.means.link.is_up() {
+        // A local camera needs no network.
+        let is_local = self.camera.url.device().is_some() || is_loopback(self.camera.url.host());
+        if network && !is_local && !self.means.link.is_up() {
             *fault = Fault::new(Verdict::Blind, "no network interface has both a link and an address");
         }
     }

@@ -69,7 +69,7 @@ impl Judge {
             Verdict::Ok => self.warning(at, first_packet_ms, &stream, camera).unwrap_or((verdict, detail)),
             _ => (verdict, detail),
         };
-        let message = sentence(verdict, &detail, &stream, ms, reading);
+        let message = sentence(verdict, camera.url.is_local(), &detail, &stream, ms, reading);
         let decoded = matches!(picture, Some(Looked::Decoded(_)));
         let picture = match picture {
             Some(Looked::Decoded(decoded)) => decoded.thumbnail.map(|jpeg| Thumbnail {
@@ -170,17 +170,17 @@ fn difference(learnt: &Learnt, now: &Learnt) -> Option<String> {
 }
 
 /// One message for a person: what, the particulars, and what to do.
-fn sentence(verdict: Verdict, detail: &str, stream: &StreamInfo, ms: f64, reading: Reading) -> String {
-    let row = verdict.row();
+fn sentence(verdict: Verdict, is_local: bool, detail: &str, stream: &StreamInfo, ms: f64, reading: Reading) -> String {
+    let words = verdict.row().words(is_local);
     let read = match reading {
         Reading::Own => "",
         Reading::Along => ", read from the live view that is open",
         Reading::AlongOld => ", read from the live view that is open, in which key frames are rare",
     };
     match verdict {
-        Verdict::Ok => format!("{}: {}, proved in {:.1} s{read}.", row.title, describe(stream), ms / 1e3),
-        _ if detail.is_empty() => format!("{}{read}. {}", row.title, row.advice),
-        _ => format!("{}: {detail}{read}. {}", row.title, row.advice),
+        Verdict::Ok => format!("{}: {}, proved in {:.1} s{read}.", words.title, describe(stream), ms / 1e3),
+        _ if detail.is_empty() => format!("{}{read}. {}", words.title, words.advice),
+        _ => format!("{}: {detail}{read}. {}", words.title, words.advice),
     }
 }
 

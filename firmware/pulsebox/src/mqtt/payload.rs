@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::camera::{Codec, Severity, Verdict};
+use crate::camera::{Codec, Severity, Verdict, is_local};
 use crate::monitor::board::{BoxStatus, CameraStatus, ClockState, Counts, Report, Snapshot, State, tenth};
 use crate::monitor::overall::Overall;
 use crate::monitor::stream_pulse;
@@ -103,14 +103,14 @@ struct Cameras {
 /// `cam/<id>/state`.
 pub fn state(camera: &CameraStatus) -> Value {
     let last = camera.last.as_deref();
-    let row = last.map(|report| report.verdict.row());
+    let words = last.map(|report| report.verdict.row().words(is_local(&camera.url)));
     value(&CameraState {
         state: camera.state,
         since: second(camera.since),
         verdict: last.map(|report| report.verdict),
-        title: row.map(|row| row.title),
+        title: words.map(|words| words.title),
         message: last.map(|report| report.message.as_str()),
-        advice: row.map(|row| row.advice),
+        advice: words.map(|words| words.advice),
         connected: is_connected(camera),
         problem: is_problem(camera.state),
         paused: camera.state == State::Paused,

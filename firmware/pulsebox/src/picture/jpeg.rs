@@ -10,7 +10,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Looked, MAX_SIDE, Plane, Planes, Structure, admit_size, decoded, undecodable, unsupported};
+use super::{Looked, MAX_SIDE, Structure, Whole, admit_size, decoded, undecodable, unsupported};
 use crate::camera::Fault;
 
 /// A picture with more of its rows missing than this part is damaged: a sixteenth.
@@ -202,9 +202,8 @@ fn refuse_missing_rows(samples: &Samples) -> Result<(), Fault> {
 
 impl Samples {
     fn look(self, quantiser: u64, want_thumbnail: bool) -> Option<Looked> {
-        let whole = self.whole(want_thumbnail)?;
-        let planes = Planes { quantiser, ..whole.planes()? };
-        Some(Looked::Decoded(decoded(&planes, want_thumbnail)))
+        let whole = Whole { quantiser, ..self.whole(want_thumbnail)? };
+        Some(Looked::Decoded(decoded(&whole.planes()?, want_thumbnail)))
     }
 
     /// Parts the components; chroma only where it is wanted.
@@ -220,30 +219,7 @@ impl Samples {
                 (luma, want_chroma.then(|| half_chroma(&data, width, height, space)))
             }
         };
-        (width > 0 && height > 0).then_some(Whole { luma, chroma, width, height })
-    }
-}
-
-/// A decoded picture in planes of its own, rows without padding.
-pub(super) struct Whole {
-    luma: Vec<u8>,
-    /// Cb and Cr, half the luma's size each way, rounded up.
-    chroma: Option<(Vec<u8>, Vec<u8>)>,
-    /// Pixels.
-    width: usize,
-    /// Pixels.
-    height: usize,
-}
-
-impl Whole {
-    /// The planes; how coarsely they were quantised is not told here.
-    pub(super) fn planes(&self) -> Option<Planes<'_>> {
-        let half = (self.width.div_ceil(2), self.height.div_ceil(2));
-        let chroma = self.chroma.as_ref().and_then(|(cb, cr)| {
-            Some((Plane::new(cb, half.0, half.1, half.0)?, Plane::new(cr, half.0, half.1, half.0)?))
-        });
-        let luma = Plane::new(&self.luma, self.width, self.height, self.width)?;
-        Some(Planes { luma, chroma, full_range: true, quantiser: 0 })
+        (width > 0 && height > 0).then_some(Whole { luma, chroma, width, height, full_range: true, quantiser: 0 })
     }
 }
 

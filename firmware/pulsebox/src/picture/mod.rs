@@ -16,11 +16,13 @@ mod h265;
 mod jpeg;
 mod judge;
 mod looks;
+mod raw;
 #[cfg(test)]
 mod testkit;
 #[cfg(test)]
 mod tests;
 mod video;
+mod whole;
 
 use bytes::Bytes;
 
@@ -30,14 +32,16 @@ pub(crate) use annexb::nal_units;
 pub(crate) use h265::sequence_parameters as h265_parameters;
 pub use judge::Memory;
 pub use looks::Looks;
+pub use raw::{MAX_RAW, develop};
 pub use video::{Picture, StreamDecoder};
+use whole::Whole;
 
 /// The widest and the highest picture that is looked at, pixels.
 pub const MAX_SIDE: u32 = 8192;
 /// The largest picture that is looked at, pixels: 36 MP holds 8K (7680×4320). Above 9.4 MP H.264 is
 /// proved by its structure alone, and JPEG above 16 MP (8 MP where it is progressive).
 pub const MAX_PIXELS: u32 = 36_000_000;
-/// The most bytes that one encoded key frame may have: 16 MB.
+/// The most bytes that one encoded key frame may have: 16 MB. Pictures that are not coded: [`MAX_RAW`].
 pub const MAX_ENCODED: usize = 16 << 20;
 /// The widest thumbnail, pixels.
 pub const THUMBNAIL_WIDTH: u32 = 640;
@@ -99,9 +103,9 @@ pub struct Structure {
 ///
 /// # Errors
 /// `undecodable` for bytes that are no whole key frame of `frame.codec`; `unsupported` for a picture
-/// beyond [`MAX_SIDE`], [`MAX_PIXELS`] or [`MAX_ENCODED`].
+/// beyond [`MAX_SIDE`], [`MAX_PIXELS`], [`MAX_ENCODED`] or [`MAX_RAW`].
 pub fn look(frame: &Frame, want_thumbnail: bool) -> Result<Looked, Fault> {
-    if frame.data.len() > MAX_ENCODED {
+    if frame.codec != Codec::Raw && frame.data.len() > MAX_ENCODED {
         return Err(unsupported(format!(
             "the key frame has {} bytes; at most {MAX_ENCODED} are read",
             frame.data.len()
@@ -111,7 +115,7 @@ pub fn look(frame: &Frame, want_thumbnail: bool) -> Result<Looked, Fault> {
         Codec::H264 => h264::look(&frame.data, want_thumbnail),
         Codec::H265 => h265::look(&frame.data).map(Looked::Structure),
         Codec::Mjpeg => jpeg::look(&frame.data, want_thumbnail),
-        Codec::Raw => Err(unsupported("the camera sends pictures that are not coded")),
+        Codec::Raw => raw::look(frame, want_thumbnail),
     }
 }
 
@@ -122,7 +126,9 @@ pub fn describe(frame: &Frame) -> StreamInfo {
         Codec::H264 => h264::describe(&frame.data),
         Codec::H265 => h265::describe(&frame.data),
         Codec::Mjpeg => (None, jpeg::size(&frame.data)),
-        Codec::Raw => (None, frame.raw.map(|raw| (raw.width, raw.height))),
+        Codec::Raw => {
+            frame.raw.map_or((None, None), |raw| (Some(raw.format.to_string()), Some((raw.width, raw.height))))
+        }
     };
     StreamInfo {
         codec: Some(frame.codec),

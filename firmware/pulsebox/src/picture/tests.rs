@@ -291,7 +291,7 @@ fn describe_tells_profile_and_size_without_decoding() {
 }
 
 /// The verdicts of one camera that sends these frames, one a check, a minute apart.
-fn judged(frames: impl IntoIterator<Item = Frame>, alarm: &Alarm) -> Vec<Option<Verdict>> {
+pub(super) fn judged(frames: impl IntoIterator<Item = Frame>, alarm: &Alarm) -> Vec<Option<Verdict>> {
     let mut memory = Memory::default();
     let mut at = jiff::Timestamp::UNIX_EPOCH;
     let mut verdict = |frame: Frame| {
@@ -305,7 +305,7 @@ fn judged(frames: impl IntoIterator<Item = Frame>, alarm: &Alarm) -> Vec<Option<
     frames.into_iter().map(&mut verdict).collect()
 }
 
-fn once(frame: Frame) -> Option<Verdict> {
+pub(super) fn once(frame: Frame) -> Option<Verdict> {
     judged([frame], &Alarm::default())[0]
 }
 

@@ -4,7 +4,7 @@
 //! decoder's order, for a live picture is never held back for the sake of a later one; network cameras send
 //! none.
 
-use super::{Jpeg, MAX_ENCODED, Planes, encode, h264, jpeg, undecodable, unsupported};
+use super::{Jpeg, MAX_ENCODED, Planes, Whole, encode, h264, jpeg, raw, undecodable, unsupported};
 use crate::camera::{Codec, Fault, Frame};
 
 /// Decodes one stream. Holds several pictures (15 bytes a pixel with H.264) once it has decoded.
@@ -20,7 +20,7 @@ pub struct Picture<'a>(Held<'a>);
 
 enum Held<'a> {
     H264(h264::Shown<'a>),
-    Jpeg(jpeg::Whole),
+    Whole(Whole),
 }
 
 impl StreamDecoder {
@@ -32,17 +32,20 @@ impl StreamDecoder {
     /// `undecodable` for a damaged frame: go on with the next one. `unsupported` for what is never decoded
     /// here, with what to do about it.
     pub fn decode(&mut self, frame: &Frame) -> Result<Option<Picture<'_>>, Fault> {
-        if frame.data.len() > MAX_ENCODED {
+        if frame.codec != Codec::Raw && frame.data.len() > MAX_ENCODED {
             return Err(undecodable(format!("a frame has {} bytes; at most {MAX_ENCODED} are read", frame.data.len())));
         }
         match frame.codec {
             Codec::H264 => self.h264(frame),
             Codec::Mjpeg => {
                 self.h264 = None;
-                Ok(Some(Picture(Held::Jpeg(jpeg::decode_whole(&frame.data)?))))
+                Ok(Some(Picture(Held::Whole(jpeg::decode_whole(&frame.data)?))))
             }
             Codec::H265 => Err(unsupported("the camera sends H.265, which is not decoded here")),
-            Codec::Raw => Err(unsupported("the camera sends pictures that are not coded")),
+            Codec::Raw => {
+                self.h264 = None;
+                Ok(Some(Picture(Held::Whole(raw::whole(frame, true)?))))
+            }
         }
     }
 
@@ -82,7 +85,7 @@ impl Picture<'_> {
     fn planes(&self) -> Option<Planes<'_>> {
         match &self.0 {
             Held::H264(shown) => shown.planes(),
-            Held::Jpeg(whole) => whole.planes(),
+            Held::Whole(whole) => whole.planes(),
         }
     }
 }

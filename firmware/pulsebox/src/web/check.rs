@@ -128,15 +128,16 @@ pub(super) struct CheckResult {
     answer: Option<String>,
 }
 
-impl From<one_off::Found> for CheckResult {
-    fn from(found: one_off::Found) -> Self {
+impl CheckResult {
+    fn new(found: one_off::Found, is_local: bool) -> Self {
         let one_off::Found { report, picture } = found;
         let row = report.verdict.row();
+        let words = row.words(is_local);
         Self {
             verdict: report.verdict,
             severity: row.severity,
-            title: row.title,
-            advice: row.advice,
+            title: words.title,
+            advice: words.advice,
             message: report.message,
             rungs: report.rungs,
             ms: tenth(report.ms),
@@ -161,7 +162,7 @@ fn start(camera: CameraConfig, clock: &Clock, on_rung: Option<OnRung>, place: Ow
     let task = tokio::spawn(async move {
         let _place = place;
         let (found, goodbye) = one_off::look_once(&camera, at, true, on_rung).await;
-        let _ = told.send(found.into());
+        let _ = told.send(CheckResult::new(found, camera.url.is_local()));
         goodbye.wait(crate::monitor::look::GOODBYE).await;
     });
     Running { result, _task: AbortOnDropHandle::new(task) }

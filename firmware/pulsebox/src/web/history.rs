@@ -330,13 +330,13 @@ struct PictureView {
     at: Timestamp,
 }
 
-impl From<PastIncident> for IncidentView {
-    fn from(PastIncident { incident, evidence }: PastIncident) -> Self {
+impl IncidentView {
+    fn new(PastIncident { incident, evidence }: PastIncident, is_local: bool) -> Self {
         let place = |which: &str| format!("/api/streams/{}/incidents/{}/{which}.jpg", incident.camera, incident.id);
         let evidence = evidence.map(|kept| EvidenceView {
             answer: kept.answer,
             message: incident.message.clone(),
-            advice: incident.verdict.row().advice,
+            advice: incident.verdict.row().words(is_local).advice,
             good: kept.good_at.map(|at| PictureView { url: place("good"), at }),
             bad: kept.bad_at.map(|at| PictureView { url: place("bad"), at }),
         });
@@ -367,7 +367,8 @@ pub(super) async fn incidents(
     let limit = limit(&params, INCIDENTS_USUAL, INCIDENTS_MAX)?;
     let Period { from, to } = Period::read(&params, shared.clock.now())?;
     let incidents = ask(&shared, &id, shared.past.incidents(id.clone(), from, to, limit)).await?;
-    Ok(Json(incidents.into_iter().map(IncidentView::from).collect::<Vec<_>>()).into_response())
+    let is_local = shared.config.current().camera(&id).is_some_and(|camera| camera.url.is_local());
+    Ok(Json(incidents.into_iter().map(|past| IncidentView::new(past, is_local)).collect::<Vec<_>>()).into_response())
 }
 
 /// A camera's id and an incident's number in the path.

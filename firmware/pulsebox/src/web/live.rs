@@ -107,13 +107,14 @@ struct Why {
 }
 
 impl Why {
-    fn fault(fault: &Fault) -> Self {
+    fn fault(fault: &Fault, is_local: bool) -> Self {
         let row = fault.verdict.row();
+        let words = row.words(is_local);
         Self {
             code: row.name.to_ascii_uppercase(),
             verdict: Some(fault.verdict),
-            message: format!("{}: {}.", row.title, fault.detail),
-            advice: row.advice.into(),
+            message: format!("{}: {}.", words.title, fault.detail),
+            advice: words.advice.into(),
         }
     }
 
@@ -252,9 +253,10 @@ impl Show {
 
     async fn end(&mut self, ending: Ending) -> Result<(), Gone> {
         self.watching = None;
+        let is_local = self.shared.config.current().camera(&self.camera).is_some_and(|camera| camera.url.is_local());
         match ending {
-            Ending::Broken { fault, opened: true } => self.say(Status::Ended(Why::fault(&fault))).await,
-            Ending::Broken { fault, opened: false } => self.say(Status::Error(Why::fault(&fault))).await,
+            Ending::Broken { fault, opened: true } => self.say(Status::Ended(Why::fault(&fault, is_local))).await,
+            Ending::Broken { fault, opened: false } => self.say(Status::Error(Why::fault(&fault, is_local))).await,
             Ending::Changed => {
                 sleep(REOPEN).await;
                 self.start().await

@@ -24,8 +24,8 @@ use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::StreamSettings;
 use super::{
-    Shared, access, check, config, history, live, metrics, mqtt, read, settings, socket, streams, system, thumbnails,
-    video,
+    Shared, access, check, config, history, leds, live, local_cameras, metrics, mqtt, read, settings, socket, streams,
+    system, thumbnails, video,
 };
 use crate::config::keys::{Kind, SECTIONS};
 
@@ -49,6 +49,7 @@ fn handlers() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(streams::restore))
         .routes(routes!(streams::check_now))
         .routes(routes!(check::check))
+        .routes(routes!(local_cameras::local_cameras))
         .routes(routes!(thumbnails::thumbnail))
         .routes(routes!(thumbnails::list, thumbnails::clear))
         .routes(routes!(history::history))
@@ -69,6 +70,7 @@ fn handlers() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(socket::open))
         .routes(routes!(system::system))
         .routes(routes!(system::identify))
+        .routes(routes!(leds::leds))
         .routes(routes!(metrics::metrics))
         .routes(routes!(document))
         .merge(access::routes())

@@ -22,6 +22,7 @@ use super::params::{Id, Params};
 use super::server::Cut;
 use crate::camera::sessions::Ending;
 use crate::camera::{Fault, Verdict};
+use crate::config::CameraConfig;
 use crate::live::mjpeg::{NoView, Quality, Watched};
 
 /// Between the parts; the first one stands in front of the first part.
@@ -72,7 +73,7 @@ async fn video(
         return Ok(answer(Body::empty()));
     }
     let (live, most) = (shared.live.mjpeg(), config.web.mjpeg_streams);
-    let watched = live.watch(camera, quality, most).await.map_err(|none| refusal(&none, &id, most))?;
+    let watched = live.watch(camera, quality, most).await.map_err(|none| refusal(&none, camera, most))?;
     // Rendezvous and no queue: what waits here grows old.
     let (parts, taken) = mpsc::channel(1);
     tokio::spawn(feed(watched, parts, live.untaken(), shared.stop.clone(), cut.map(|Extension(cut)| cut)));
@@ -150,7 +151,7 @@ fn part(picture: Bytes) -> Part {
 }
 
 /// Why there is no picture, as an answer.
-fn refusal(none: &NoView, id: &str, most: usize) -> ApiError {
+fn refusal(none: &NoView, camera: &CameraConfig, most: usize) -> ApiError {
     match none {
         NoView::Full => ApiError::busy(
             format!(
@@ -160,15 +161,15 @@ fn refusal(none: &NoView, id: &str, most: usize) -> ApiError {
             10,
         ),
         NoView::Ended(Ending::Changed) => {
-            ApiError::busy(format!("the settings of `{id}` have just changed"), "Try again.", 1)
+            ApiError::busy(format!("the settings of `{}` have just changed", camera.id), "Try again.", 1)
         }
-        NoView::Ended(Ending::Broken { fault, .. }) => broken(fault),
+        NoView::Ended(Ending::Broken { fault, .. }) => broken(fault, camera.url.is_local()),
     }
 }
 
-fn broken(fault: &Fault) -> ApiError {
-    let row = fault.verdict.row();
-    let what = format!("{}: {}", row.title, fault.detail);
+fn broken(fault: &Fault, is_local: bool) -> ApiError {
+    let words = fault.verdict.row().words(is_local);
+    let what = format!("{}: {}", words.title, fault.detail);
     match fault.verdict {
         Verdict::Unsupported => ApiError::new(
             StatusCode::CONFLICT,
@@ -177,8 +178,8 @@ fn broken(fault: &Fault) -> ApiError {
              decodes nothing.",
         ),
         Verdict::Timeout | Verdict::NoMedia | Verdict::NoKeyframe => {
-            ApiError::new(StatusCode::GATEWAY_TIMEOUT, what, row.advice)
+            ApiError::new(StatusCode::GATEWAY_TIMEOUT, what, words.advice)
         }
-        _ => ApiError::new(StatusCode::BAD_GATEWAY, what, row.advice),
+        _ => ApiError::new(StatusCode::BAD_GATEWAY, what, words.advice),
     }
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::stream_settings::StreamSettings;
 
-use crate::camera::{RungTime, Severity, StreamInfo, Verdict};
+use crate::camera::{self, RungTime, Severity, StreamInfo, Verdict};
 use crate::live::Live;
 use crate::monitor::board::{BoxStatus, CameraStatus, Incident, Recent, Report, Snapshot, State, Thumbnail, tenth};
 use crate::monitor::stream_pulse;
@@ -121,6 +121,7 @@ impl<'a> CameraView<'a> {
         let now = beside.now;
         let last: Option<&Report> = camera.last.as_deref();
         let row = last.map(|report| report.verdict.row());
+        let words = row.map(|row| row.words(camera::is_local(&camera.url)));
         Self {
             id: &camera.id,
             name: &camera.name,
@@ -130,8 +131,8 @@ impl<'a> CameraView<'a> {
             heartbeat_seconds: camera.heartbeat_seconds,
             verdict: last.map(|report| report.verdict),
             severity: row.map(|row| row.severity),
-            title: row.map(|row| row.title),
-            advice: row.map(|row| row.advice),
+            title: words.map(|words| words.title),
+            advice: words.map(|words| words.advice),
             message: last.map(|report| report.message.as_str()),
             checked_at: last.map(|report| report.at),
             check_ms: last.map(|report| tenth(report.ms)),

@@ -84,6 +84,9 @@ where
 /// Compares a table with the one in `docs/FILE` between the marks of `section`, its last `loose` columns
 /// apart (measured times differ from run to run). `PULSEBOX_BLESS=1` writes it anew.
 pub fn document(file: &str, section: &str, head: &str, rows: &str, loose: usize) {
+    // Tests run side by side, and several tables stand in one file.
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = TURN.lock();
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(file);
     let text = std::fs::read_to_string(&path).unwrap();
     let (start, end) = (format!("<!-- {section}: made by a test -->\n"), format!("<!-- end of {section} -->"));

@@ -4,7 +4,7 @@ import { href, part } from "../api";
 import { Button, ErrorNotice, Exact, Rich, StateBadge } from "../components";
 import { now, words } from "../store";
 import type { CameraView, Evidence, EvidencePicture, Incident } from "../types";
-import { exact, span, withoutAdvice } from "../words";
+import { exact, isLocal, span, withoutAdvice } from "../words";
 import { useAsked } from "./ask";
 import { period } from "./History";
 
@@ -28,14 +28,14 @@ export function Incidents({ camera }: { camera: CameraView }) {
       {error != null && <ErrorNotice error={error} />}
       {value === null && error == null && <p class="soft">Loading …</p>}
       {value?.length === 0 && <p class="soft">None.</p>}
-      <ol class="incidents">{shown.map((incident, i) => <One key={incident.id} incident={incident} open={i === 0} />)}</ol>
+      <ol class="incidents">{shown.map((incident, i) => <One key={incident.id} incident={incident} local={isLocal(camera.url)} open={i === 0} />)}</ol>
       {newest.length > shown.length && <Button onClick={() => setAll(true)}>Show all {newest.length}</Button>}
     </section>
   );
 }
 
-function One({ incident, open }: { incident: Incident; open: boolean }) {
-  const { title } = words(incident.verdict);
+function One({ incident, local, open }: { incident: Incident; local: boolean; open: boolean }) {
+  const { title, advice } = words(incident.verdict, local);
   const until = incident.to ? Date.parse(incident.to) : now.value;
   const lasted = span(until - Date.parse(incident.from));
   return (
@@ -46,14 +46,13 @@ function One({ incident, open }: { incident: Incident; open: boolean }) {
           <strong>{title}</strong>
           <span class="soft small"><Exact at={incident.from} /> · {incident.to ? `lasted ${lasted}` : `for ${lasted}, not over yet`}</span>
         </summary>
-        <Proof incident={incident} evidence={incident.evidence ?? null} />
+        <Proof incident={incident} evidence={incident.evidence ?? null} advice={incident.evidence?.advice || advice} />
       </details>
     </li>
   );
 }
 
-function Proof({ incident, evidence }: { incident: Incident; evidence: Evidence | null }) {
-  const advice = evidence?.advice || words(incident.verdict).advice;
+function Proof({ incident, evidence, advice }: { incident: Incident; evidence: Evidence | null; advice: string }) {
   return (
     <div class="proof">
       {evidence && (evidence.good || evidence.bad) && (

@@ -1,11 +1,12 @@
 // The last 50 checks as bars, oldest first; a gap where the box was not watching.
 import { words } from "../store";
-import type { Recent } from "../types";
-import { exact, millis, withGaps } from "../words";
+import type { CameraView } from "../types";
+import { exact, isLocal, millis, withGaps } from "../words";
 
 const BARS = 50;
 
-export function Bars({ recent, heartbeatSeconds }: { recent: readonly Recent[]; heartbeatSeconds: number }) {
+export function Bars({ camera: { recent, heartbeat_seconds: heartbeatSeconds, url } }: { camera: CameraView }) {
+  const local = isLocal(url);
   const last = recent.slice(-BARS);
   const shown = withGaps(last, heartbeatSeconds).slice(-BARS);
   const failed = last.filter((check) => check.severity === "fault").length;
@@ -16,7 +17,7 @@ export function Bars({ recent, heartbeatSeconds }: { recent: readonly Recent[]; 
       {Array.from({ length: BARS - shown.length }, (_, i) => <i key={`empty-${i}`} data-severity="none" />)}
       {shown.map((check, i) =>
         check
-          ? <i key={check.at} data-severity={check.severity} title={`${exact(check.at)}: ${words(check.verdict).title}${check.ms === null ? "" : `, ${millis(check.ms)}`}`} />
+          ? <i key={check.at} data-severity={check.severity} title={`${exact(check.at)}: ${words(check.verdict, local).title}${check.ms === null ? "" : `, ${millis(check.ms)}`}`} />
           : <i key={`gap-${i}`} data-severity="gap" title="Not watched" />)}
     </div>
   );

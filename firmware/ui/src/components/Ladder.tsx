@@ -1,11 +1,13 @@
 // The ladder that a check climbs: rungs reached with their times, the one it is at, the one it fell from.
 import { ladder } from "../store";
 import type { Rung, RungTime } from "../types";
-import { particulars, RUNG_WORD } from "../words";
+import { isLocal, particulars, rungWord } from "../words";
 import { Rich } from "./Rich";
 import { Fell, Steps, type Mark } from "./Steps";
 
 const ALL: readonly Rung[] = ["resolve", "connect", "encrypt", "describe", "first_packet", "first_key_frame", "picture"];
+/** A camera at the box has no name to find and nothing to encrypt. */
+const LOCAL: readonly Rung[] = ["connect", "describe", "first_packet", "first_key_frame", "picture"];
 
 interface Props {
   /** Reached so far, in climbing order. */
@@ -25,10 +27,12 @@ interface Props {
 export function Ladder({ rungs, running = false, verdict, title, advice, message, url = "" }: Props) {
   const times = new Map(rungs.map((one) => [one.rung, one.ms]));
   const row = verdict ? ladder.value[verdict] : undefined;
-  const fell = !running && row?.severity === "fault" ? row.rung : null;
+  const local = isLocal(url);
+  const told = !running && row?.severity === "fault" ? row.rung : null;
+  // A device that cannot be opened has refused nothing yet.
+  const fell = local && told === "describe" && !times.has("connect") ? "connect" : told;
   const secure = /^(rtsps|https):/i.test(url) || times.has("encrypt") || fell === "encrypt";
-  const local = /^v4l2:/i.test(url);
-  const shown = ALL.filter((rung) => (rung !== "encrypt" || secure) && (!local || times.has(rung) || ALL.indexOf(rung) > 2 || rung === fell));
+  const shown = local ? LOCAL : ALL.filter((rung) => rung !== "encrypt" || secure);
   const highest = Math.max(-1, ...shown.map((rung, i) => (times.has(rung) ? i : -1)));
   const mark = (rung: Rung, i: number): Mark => {
     if (rung === fell) return "failed";
@@ -40,7 +44,7 @@ export function Ladder({ rungs, running = false, verdict, title, advice, message
     return fell || !verdict || row?.severity === "unknown" ? "open" : "skipped";
   };
   const steps = shown.map((rung, i) => ({
-    name: rung, word: RUNG_WORD[rung], mark: mark(rung, i), ms: times.get(rung), skipped: rung === "picture" ? "not judged" : undefined,
+    name: rung, word: rungWord(rung, local), mark: mark(rung, i), ms: times.get(rung), skipped: rung === "picture" ? "not judged" : undefined,
   }));
   return (
     <Steps steps={steps} running={running}>

@@ -1,18 +1,21 @@
 // The fields of a camera: what everybody needs, and the rest of its keys under "More".
 import { useState } from "preact/hooks";
-import { Button, Field, Rich, Select } from "../components";
+import { Button, ErrorNotice, Field, Notice, Rich, Select } from "../components";
 import { fill, MAKERS } from "../makers";
 import type { Problem, SettingKey } from "../types";
-import { OWN_FIELDS, tryRequest, type CameraForm } from "./cameraForm";
+import { isLocal } from "../words";
+import { NETWORK_FIELDS, OWN_FIELDS, tryRequest, type CameraForm } from "./cameraForm";
 import { CredentialFields } from "./CredentialFields";
 import { KeyField } from "./KeyField";
 import { KeyForm } from "./KeyForm";
 import { otherProblems, problemsOf, problemText } from "./keys";
 import { TryPanel } from "./TryPanel";
+import type { Local } from "./useLocalCameras";
 import { useTry } from "./useTry";
 
-export function CameraFields({ form, keys, problems, id }: {
+export function CameraFields({ form, keys, problems, id, local }: {
   form: CameraForm;
+  local: Local;
   keys: readonly SettingKey[];
   problems: readonly Problem[];
   /** None for a new camera. */
@@ -22,14 +25,18 @@ export function CameraFields({ form, keys, problems, id }: {
   const about = (key: string) => keys.find(({ path }) => path === `streams[].${key}`)?.about;
   const lost = otherProblems(problems, keys.map(({ path }) => path));
   const idKey = keys.find(({ path }) => path === "streams[].id");
-  const inMore = keys.map(({ path }) => path).filter((path) => !OWN_FIELDS.includes(path) || path === "streams[].id");
+  const atBox = isLocal(form.url);
+  const omit = atBox ? [...OWN_FIELDS, ...NETWORK_FIELDS] : OWN_FIELDS;
+  const inMore = keys.map(({ path }) => path).filter((path) => !omit.includes(path) || path === "streams[].id");
   return (
     <>
       {lost.length > 0 && <p class="error" role="alert"><Rich text={problemText(lost) ?? ""} /></p>}
       <Field label="Name" value={form.name} onValue={form.setName} error={wrong("name")} help={about("name")} autocomplete="off" />
-      <MakerHint form={form} />
+      {!atBox && <MakerHint form={form} />}
       <Field label="URL" value={form.url} error={wrong("url")} inputMode="url" autocomplete="off" placeholder="rtsp://192.168.1.20/stream1"
-        help="Paste it with user name and password if it has them: they go into their own fields."
+        help={atBox
+          ? "The device here. Pulsebox chooses what it sends, unless `?format=mjpeg`, `size=1280x720` or `fps=15` follows."
+          : "Paste it with user name and password if it has them: they go into their own fields."}
         onValue={form.setUrl}
         onPaste={(event) => {
           const text = event.clipboardData?.getData("text") ?? "";
@@ -38,16 +45,24 @@ export function CameraFields({ form, keys, problems, id }: {
           form.splitUrl(text);
         }}
         onBlur={(event) => form.splitUrl(event.currentTarget.value)} />
-      <CredentialFields value={form.shown} had={form.had} onChange={form.setCredentials} />
-      <SubStream form={form} id={id} error={wrong("sub_url")} help={about("sub_url")} />
+      {atBox && <NonePlugged local={local} />}
+      {!atBox && <CredentialFields value={form.shown} had={form.had} onChange={form.setCredentials} />}
+      {(!atBox || (id !== undefined && form.subUrl !== "")) && <SubStream form={form} id={id} error={wrong("sub_url")} help={about("sub_url")} />}
       <details class="more" open={inMore.some((path) => problemsOf(problems, path).length > 0)}>
-        <summary>More: heartbeat, transport, alarms</summary>
+        <summary>More: heartbeat, {!atBox && "transport, "}alarms</summary>
         {id === undefined && idKey && <KeyField of={idKey} value={form.draft.value("id")} onChange={(value) => form.draft.set("id", value)}
           problems={problemsOf(problems, "id")} />}
-        <KeyForm keys={keys} path="streams[]" base="streams[]." values={form.draft} problems={problems} omit={OWN_FIELDS} />
+        <KeyForm keys={keys} path="streams[]" base="streams[]." values={form.draft} problems={problems} omit={omit} />
       </details>
     </>
   );
+}
+
+/** Who writes a device's URL, and there is none. */
+function NonePlugged({ local: { cameras, error } }: { local: Local }) {
+  if (error !== null) return <ErrorNotice error={error} />;
+  if (cameras === null || cameras.length > 0) return null;
+  return <Notice mood="warning">No camera is plugged in at this box. Plug one in: it is listed above within seconds.</Notice>;
 }
 
 /** Choosing a maker fills in the URL; the host that was typed stays. */

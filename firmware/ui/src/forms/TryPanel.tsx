@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { ErrorNotice, Ladder, Notice, Rich } from "../components";
 import type { CheckResult } from "../types";
-import { millis, streamFacts } from "../words";
+import { bitRate, millis, streamFacts } from "../words";
 import type { Try } from "./useTry";
 
 export function TryPanel({ attempt }: { attempt: Try }) {
@@ -26,7 +26,7 @@ export function TryPanel({ attempt }: { attempt: Try }) {
 
 function Outcome({ result }: { result: CheckResult }) {
   const facts = streamFacts(result.stream);
-  if (result.stream?.kbps != null) facts.push(`${Math.round(result.stream.kbps)} kbit/s`);
+  if (result.stream?.kbps != null) facts.push(bitRate(result.stream.kbps));
   return (
     <div class="outcome">
       {result.picture && <img src={result.picture} alt="What the camera sees now" />}

@@ -5,6 +5,7 @@ import { masked, takeApart } from "./cameraUrl";
 import { NO_CREDENTIALS, type Credentials } from "./credentials";
 import { nested, useDraft, type Draft } from "./draft";
 import type { Tree, Value } from "./keys";
+import { isLocal } from "../words";
 import type { TryRequest } from "./useTry";
 
 export interface CameraForm {
@@ -31,6 +32,10 @@ export interface CameraForm {
 
 /** What has fields of its own, and what is no setting but a state. */
 export const OWN_FIELDS = ["name", "url", "sub_url", "id", "paused", "paused_until", "removed"].map((name) => `streams[].${name}`);
+
+/** What only a camera on the network has. */
+const OF_NETWORK = ["transport", "tls_insecure"];
+export const NETWORK_FIELDS = OF_NETWORK.map((name) => `streams[].${name}`);
 
 export function useCameraForm(saved: StreamSettings): CameraForm {
   const [start] = useState(() => {
@@ -59,6 +64,7 @@ export function useCameraForm(saved: StreamSettings): CameraForm {
 
 /** URL and credentials as a request has them. */
 function address({ credentials }: CameraForm, url: string): { url: string; username?: string; password?: string } {
+  if (isLocal(url)) return { url: url.trim() };
   // What is typed but not yet taken apart goes as it is: the daemon takes it apart.
   switch (credentials.are) {
     case "kept": return { url: takeApart(url).username === null ? masked(url.trim()) : url.trim() };
@@ -71,8 +77,10 @@ function address({ credentials }: CameraForm, url: string): { url: string; usern
 /** For `POST /api/check`: the camera's URL, or its sub-stream's, which takes the same sign-in. */
 export function tryRequest(form: CameraForm, id?: string, stream: "main" | "sub" = "main"): TryRequest {
   const request: TryRequest = { ...address(form, stream === "main" ? form.url : takeApart(form.subUrl).url) };
-  if (id !== undefined && form.credentials.are === "kept") request.id = id;
+  const local = isLocal(request.url);
+  if (id !== undefined && form.credentials.are === "kept" && !local) request.id = id;
   for (const key of ["transport", "tls_insecure", "timeout_seconds"] as const) {
+    if (local && OF_NETWORK.includes(key)) continue;
     const value = form.draft.value(key);
     if (value !== undefined && value !== null) request[key] = value;
   }
@@ -81,9 +89,10 @@ export function tryRequest(form: CameraForm, id?: string, stream: "main" | "sub"
 
 /** For `POST /api/streams`: everything that is given. */
 export function newCamera(form: CameraForm): Tree {
-  const given = Object.fromEntries(Object.entries(form.draft.changes).filter(([, value]) => value !== null));
+  const local = isLocal(form.url);
+  const given = Object.fromEntries(Object.entries(form.draft.changes).filter(([key, value]) => value !== null && !(local && OF_NETWORK.includes(key))));
   const camera: Tree = { name: form.name.trim(), ...address(form, form.url), ...nested(given) };
-  if (form.subUrl.trim() !== "") camera["sub_url"] = form.subUrl.trim();
+  if (form.subUrl.trim() !== "" && !local) camera["sub_url"] = form.subUrl.trim();
   return camera;
 }
 

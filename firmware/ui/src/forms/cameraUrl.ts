@@ -55,7 +55,7 @@ export function takeApart(text: string): Apart {
   const trimmed = text.trim();
   const scheme = /^[a-z0-9+.-]+:\/\//i.exec(trimmed)?.[0];
   const whole = { url: trimmed, username: null, password: null, masked: false };
-  if (scheme === undefined) return whole;
+  if (scheme === undefined || /^v4l2:/i.test(scheme)) return whole;
   const rest = trimmed.slice(scheme.length);
   const at = credentialsEnd(rest);
   if (at < 0) return whole;

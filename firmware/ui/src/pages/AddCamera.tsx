@@ -5,14 +5,17 @@ import { Button, ErrorNotice, LinkButton, Notice, toast } from "../components";
 import { CameraFields } from "../forms/CameraFields";
 import { newCamera, tryRequest, useCameraForm, type CameraForm } from "../forms/cameraForm";
 import "../forms/forms.css";
+import { freeName } from "../forms/localCamera";
+import { LocalCameras } from "../forms/LocalCameras";
 import { TryPanel } from "../forms/TryPanel";
 import { useFirstWrong } from "../forms/useFirstWrong";
 import { useGuard } from "../forms/useGuard";
 import { useKeys } from "../forms/useKeys";
+import { useLocalCameras } from "../forms/useLocalCameras";
 import { useTry } from "../forms/useTry";
 import { go, to } from "../router";
-import { take, want } from "../store";
-import type { CameraView, SettingKey } from "../types";
+import { cameras, take, want } from "../store";
+import type { CameraView, LocalCamera, SettingKey } from "../types";
 
 const NOTHING = {};
 
@@ -29,6 +32,7 @@ export function AddCamera() {
 
 function AddForm({ keys }: { keys: readonly SettingKey[] }) {
   const form = useCameraForm(NOTHING);
+  const local = useLocalCameras();
   const attempt = useTry();
   const [error, setError] = useState<unknown>(null);
   const top = useFirstWrong(error);
@@ -60,19 +64,30 @@ function AddForm({ keys }: { keys: readonly SettingKey[] }) {
     }
   };
 
+  /** One of the box's own: its URL and name are filled in, and it is tried at once. */
+  const choose = (one: LocalCamera) => {
+    const isOurs = form.name.trim() === "" || (local.cameras ?? []).some(({ name }) => form.name === freeName(name, cameras.value ?? []));
+    if (isOurs) form.setName(freeName(one.name, cameras.value ?? []));
+    form.setUrl(one.url);
+    void attempt.run(tryRequest({ ...form, url: one.url }));
+  };
+
   return (
-    <form class="card" ref={top} noValidate onSubmit={(event) => {
-      event.preventDefault();
-      void add(false);
-    }}>
-      <CameraFields form={form} keys={keys} problems={error instanceof ApiError ? error.problems : []} />
-      <TryPanel attempt={attempt} />
-      {failed && <Notice mood="warning">The camera cannot be seen now. Correct what is wrong and try again, or add it anyway: it is then watched, and shown as down until it works.</Notice>}
-      {attempt.state === "done" && !current && <p class="soft small">You have changed something since: this is the result for {attempt.request?.url.replace(/^(\w+:\/\/)\*\*\*:\*\*\*@/, "$1")}.</p>}
-      {error !== null && !(error instanceof ApiError && error.problems.length > 0 && error.status === 422) && <ErrorNotice error={error} />}
-      <SubmitRow form={form} failed={failed} trying={attempt.state === "running"} adding={adding}
-        onTry={() => void attempt.run(tryRequest(form))} onAnyway={() => void add(true)} />
-    </form>
+    <>
+      <LocalCameras cameras={local.cameras} chosen={form.url} onChoose={choose} />
+      <form class="card" ref={top} noValidate onSubmit={(event) => {
+        event.preventDefault();
+        void add(false);
+      }}>
+        <CameraFields form={form} local={local} keys={keys} problems={error instanceof ApiError ? error.problems : []} />
+        <TryPanel attempt={attempt} />
+        {failed && <Notice mood="warning">The camera cannot be seen now. Correct what is wrong and try again, or add it anyway: it is then watched, and shown as down until it works.</Notice>}
+        {attempt.state === "done" && !current && <p class="soft small">You have changed something since: this is the result for {attempt.request?.url.replace(/^(\w+:\/\/)\*\*\*:\*\*\*@/, "$1")}.</p>}
+        {error !== null && !(error instanceof ApiError && error.problems.length > 0 && error.status === 422) && <ErrorNotice error={error} />}
+        <SubmitRow form={form} failed={failed} trying={attempt.state === "running"} adding={adding}
+          onTry={() => void attempt.run(tryRequest(form))} onAnyway={() => void add(true)} />
+      </form>
+    </>
   );
 }
 

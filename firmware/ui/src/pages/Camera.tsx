@@ -11,7 +11,7 @@ import { go, to } from "../router";
 import { session } from "../session";
 import { camera as find, cameras, take, want, words } from "../store";
 import type { CameraView } from "../types";
-import { cause, clockTime, dated, millis, remark, streamFacts, withoutAdvice } from "../words";
+import { bitRate, cause, clockTime, dated, isLocal, millis, remark, streamFacts, withoutAdvice } from "../words";
 
 /** A check may take its camera's own time-out; this is the longest that may be configured, and a little. */
 const CHECK_DEADLINE_MS = 130_000;
@@ -49,7 +49,7 @@ function Whole({ camera }: { camera: CameraView }) {
             <p class="cause"><strong>{text}</strong> {dated(camera) && <span class="soft"><Since at={since} /></span>}</p>
             {advice && <p><Rich text={advice} /></p>}
             {note && <p class="soft">{note}</p>}
-            <Bars recent={camera.recent} heartbeatSeconds={camera.heartbeat_seconds} />
+            <Bars camera={camera} />
             {session.value?.scope === "admin" && <Deeds camera={camera} />}
           </section>
         </div>
@@ -120,12 +120,15 @@ function LastCheck({ camera }: { camera: CameraView }) {
 
 function Facts({ camera }: { camera: CameraView }) {
   const stream = camera.stream;
+  const local = isLocal(camera.url);
+  // Of raw pictures the profile is their kind, said already.
+  const profile = stream?.codec === "raw" ? null : stream?.profile;
   const rows: [string, string | null][] = [
     ["Address", camera.url],
-    ["Video", [...streamFacts(stream), stream?.profile].filter(Boolean).join(" · ") || null],
-    ["Bit rate", stream?.kbps != null ? `${stream.kbps} kbit/s` : null],
-    ["Lost packets", stream?.loss_percent ? `${stream.loss_percent.toFixed(1)} %` : null],
-    ["Latency", camera.first_packet_ms != null ? `first packet after ${millis(camera.first_packet_ms)}` : null],
+    ["Video", [...streamFacts(stream), profile].filter(Boolean).join(" · ") || null],
+    ["Bit rate", stream?.kbps != null ? bitRate(stream.kbps) : null],
+    [local ? "Lost pictures" : "Lost packets", stream?.loss_percent ? `${stream.loss_percent.toFixed(1)} %` : null],
+    ["Latency", camera.first_packet_ms != null ? `first ${local ? "data" : "packet"} after ${millis(camera.first_packet_ms)}` : null],
     ["First frame", camera.first_frame_ms != null ? `after ${millis(camera.first_frame_ms)}` : null],
     ["Failed in a row", camera.failures ? String(camera.failures) : null],
     ["Checked", `every ${camera.heartbeat_seconds} s${camera.next_check ? `, next at ${clockTime(camera.next_check)}` : ""}`],

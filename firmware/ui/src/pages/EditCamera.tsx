@@ -5,14 +5,17 @@ import { Button, Confirm, ErrorNotice, LinkButton, Name, toast, toastError } fro
 import { CameraFields } from "../forms/CameraFields";
 import { changedCamera, tryRequest, useCameraForm } from "../forms/cameraForm";
 import "../forms/forms.css";
+import { LocalCameras } from "../forms/LocalCameras";
 import { TryPanel } from "../forms/TryPanel";
 import { useFirstWrong } from "../forms/useFirstWrong";
 import { useGuard } from "../forms/useGuard";
 import { useKeys } from "../forms/useKeys";
+import { useLocalCameras } from "../forms/useLocalCameras";
 import { useTry } from "../forms/useTry";
 import { go, to } from "../router";
 import { take, want } from "../store";
 import type { CameraDetail, SettingKey, StreamSettings } from "../types";
+import { isLocal } from "../words";
 
 export function EditCamera({ id }: { id: string }) {
   const { keys, error } = useKeys();
@@ -40,6 +43,7 @@ export function EditCamera({ id }: { id: string }) {
 
 function EditForm({ keys, camera, saved }: { keys: readonly SettingKey[]; camera: CameraDetail; saved: StreamSettings }) {
   const form = useCameraForm(saved);
+  const local = useLocalCameras(isLocal(form.url));
   const attempt = useTry();
   const [error, setError] = useState<unknown>(null);
   const top = useFirstWrong(error);
@@ -67,9 +71,13 @@ function EditForm({ keys, camera, saved }: { keys: readonly SettingKey[]; camera
 
   return (
     <>
+      {isLocal(form.url) && <LocalCameras cameras={local.cameras} chosen={form.url} onChoose={(one) => {
+        form.setUrl(one.url);
+        void attempt.run(tryRequest({ ...form, url: one.url }, camera.id));
+      }} />}
       <form class="card" ref={top} noValidate onSubmit={save}>
         <p class="soft small">Its id is <code>{camera.id}</code> and stays: history and MQTT topics hang on it.</p>
-        <CameraFields form={form} keys={keys} id={camera.id} problems={error instanceof ApiError ? error.problems : []} />
+        <CameraFields form={form} local={local} keys={keys} id={camera.id} problems={error instanceof ApiError ? error.problems : []} />
         <TryPanel attempt={attempt} />
         {error !== null && !(error instanceof ApiError && error.problems.length > 0) && <ErrorNotice error={error} />}
         <div class="actions bar">

@@ -12,6 +12,7 @@ import { About } from "./SettingsAbout";
 import { Backup } from "./SettingsBackup";
 import { CameraList } from "./SettingsCameras";
 import { SettingsForm } from "./SettingsForm";
+import { LedSettings } from "./SettingsLeds";
 import { Mqtt } from "./SettingsMqtt";
 import { Password } from "./SettingsPassword";
 import { Tokens } from "./SettingsTokens";
@@ -92,5 +93,9 @@ function FileSection({ section, path, keys }: { section: Section; path: string; 
       setVersion(version + 1); // a fresh form: nothing is unsaved in it
     },
   };
-  return path === "mqtt" ? <Mqtt version={version} {...form} /> : <SettingsForm key={version} {...form} />;
+  switch (path) {
+    case "mqtt": return <Mqtt version={version} {...form} />;
+    case "leds": return <LedSettings version={version} {...form} />;
+    default: return <SettingsForm key={version} {...form} />;
+  }
 }

@@ -34,7 +34,7 @@ export function About() {
     <>
       <section class="card">
         <h2>Pulsebox {session.value?.version}</h2>
-        <p>Watches network cameras, proves each picture and names each failure.</p>
+        <p>Watches cameras, proves each picture and names each failure.</p>
         <p class="soft small">Free software under MIT or Apache-2.0, as you like. <a href="api/openapi.json">The API, as OpenAPI</a></p>
       </section>
       <section class="card">
@@ -59,6 +59,7 @@ function Figures({ system: { host, cameras, connections, live } }: { system: Sys
   return (
     <dl class="box-figures">
       <Fact name="Name">{host.name}</Fact>
+      <Fact name="Machine">{host.leds?.machine}</Fact>
       <Fact name="Addresses">{host.addresses?.join(", ")}</Fact>
       <Fact name="Running for">{host.uptime_seconds == null ? null : span(host.uptime_seconds * 1000)}</Fact>
       <Fact name="Clock">{host.clock === undefined ? null : host.clock === "trusted" ? "set" : "not set yet: times may be wrong"}</Fact>

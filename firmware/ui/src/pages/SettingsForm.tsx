@@ -12,7 +12,7 @@ import { useGuard } from "../forms/useGuard";
 import type { Problem, SettingKey } from "../types";
 
 /** Groups that the file may give and this version only keeps (README, "What it does not do yet"). */
-const NOT_ACTED_ON = new Set(["leds", "mediamtx"]);
+const NOT_ACTED_ON = new Set(["mediamtx"]);
 
 export interface SettingsFormProps {
   title: string;

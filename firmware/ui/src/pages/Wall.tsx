@@ -114,7 +114,7 @@ function Drawn({ camera }: { camera: CameraView }) {
           {latency != null && <span title="Time to the first packet of the last check">{millis(latency)}</span>}
           {latency != null && facts.length > 0 && " · "}{facts.join(" · ")}
         </p>
-        <Bars recent={camera.recent} heartbeatSeconds={camera.heartbeat_seconds} />
+        <Bars camera={camera} />
       </div>
     </li>
   );

@@ -227,7 +227,8 @@ async fn work(mut viewer: Viewer, outputs: Arc<Outputs>, mut room: Room, patienc
             Err(ending) => return ending,
         };
         let wanted = worker.wanted();
-        if live.frame.codec == Codec::Mjpeg && wanted.is_empty() {
+        // Of these no frame needs the one before it.
+        if matches!(live.frame.codec, Codec::Mjpeg | Codec::Raw) && wanted.is_empty() {
             continue;
         }
         if !room.has_room_for(&live.frame) {
@@ -315,6 +316,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::{RawFormat, RawLayout};
 
     /// Of `seconds` of frames at `fps`, how many a quality takes.
     fn taken(quality: Quality, fps: u32, jitter_ms: u64, seconds: u32) -> u32 {
@@ -342,6 +344,41 @@ mod tests {
                 assert!(count >= most * seconds * 9 / 10, "{quality:?} of {fps} fps: only {count}");
             }
         }
+    }
+
+    fn raw_frame(width: u32, height: u32) -> Frame {
+        let format = RawFormat::Yuyv;
+        let raw = Some(RawLayout { format, width, height, stride: width * 2, full_range: true });
+        let data = vec![128; (width * height * 2) as usize].into();
+        Frame { codec: Codec::Raw, key: true, data, raw, at: Duration::ZERO, arrived: Instant::now(), lost: 0 }
+    }
+
+    #[test]
+    fn a_raw_picture_is_scaled_and_encoded_for_each_quality_that_wants_it() {
+        let outputs = Arc::new(Outputs::default());
+        let (low, medium) = (outputs.subscribe(Quality::Low), outputs.subscribe(Quality::Medium));
+        let paces = Quality::ALL.map(Pace::new);
+        let mut worker =
+            Worker { decoder: StreamDecoder::default(), outputs: outputs.clone(), paces, good: Instant::now() };
+        worker.take(&raw_frame(640, 360), &[Quality::Low]).unwrap();
+        let Latest::Picture(jpeg) = &*low.borrow() else { panic!("no picture") };
+        let jpeg = Frame { codec: Codec::Mjpeg, data: jpeg.clone(), raw: None, ..raw_frame(2, 2) };
+        assert_eq!(sound_jpeg_size(&jpeg), Some((320, 180)));
+        assert!(matches!(*medium.borrow(), Latest::Nothing), "nobody wanted it");
+        let mut short = raw_frame(640, 360);
+        short.data.truncate(1000);
+        assert_eq!(worker.take(&short, &[Quality::Low]).unwrap_err().verdict, Verdict::Undecodable);
+    }
+
+    #[test]
+    fn raw_pictures_count_among_the_pixels_that_may_be_decoded() {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let mut room = Room::new(taken.clone(), 640 * 360);
+        assert!(room.has_room_for(&raw_frame(640, 360)));
+        assert_eq!(taken.load(Ordering::Relaxed), 640 * 360);
+        assert!(!Room::new(taken.clone(), 640 * 360).has_room_for(&raw_frame(2, 2)), "all is taken");
+        drop(room);
+        assert_eq!(taken.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -18,7 +18,9 @@ use crate::clock::Clock;
 use crate::config::Store;
 use crate::host::Interfaces;
 use crate::live::Live;
-use crate::monitor::board::{Board, CameraStatus, Event, Incident, Recent, Report, Snapshot, State, Thumbnail};
+use crate::monitor::board::{
+    Board, CameraStatus, Event, Incident, LampStatus, Recent, Report, Snapshot, State, Thumbnail,
+};
 use crate::monitor::look::RealEye;
 use crate::monitor::past::{
     Answer as PastAnswer, Bucket, CheckRow, EvidencePicture, KeptEvidence, Past, PastError, PastIncident, StateTimes,
@@ -125,6 +127,8 @@ pub fn three() -> Board {
     let mut new = camera("new", "New", State::Unknown, Verdict::Ok, Verdict::Ok);
     (new.last, new.thumbnail, new.recent) = (None, None, Arc::new([]));
     put(&board, [gate, garage, new]);
+    let lamp = LampStatus { lamp: "red".into(), at: "line 17 of pinctrl-bcm2711".into(), dims: false, problem: None };
+    board.change_host(|host| host.leds.lamps = vec![lamp]);
     board
 }
 

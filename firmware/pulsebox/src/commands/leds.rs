@@ -1,0 +1,116 @@
+//! `pulsebox leds demo`: every row of the LED card by name, on the LEDs that are configured, or in the terminal.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use pulsebox::config::{self, Config};
+use pulsebox::leds::card::{BoxLamp, CARD, Row, Shown, Wave};
+use pulsebox::leds::demo::{Stage, strip};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{USAGE, fail, runtime};
+
+/// Where the daemon looks as well.
+const DEFAULT: &str = "pulsebox.yaml";
+/// Cameras down in the row that counts them.
+const BLINKS: usize = 3;
+
+/// The command line of `pulsebox leds demo`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration that says where the LEDs are; pulsebox.yaml, where that is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How long each row is shown
+    #[arg(long, value_name = "N", default_value = "6", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    seconds: u32,
+    /// Only this row, by its name
+    #[arg(long, value_name = "SIGN")]
+    only: Option<String>,
+}
+
+/// Plays the card. Exit 0 at its end or where it is interrupted, 1 where the configuration is wrong or no LED that it
+/// names lights, 2 for a name that is not on the card.
+pub fn demo(args: &Args) -> ExitCode {
+    let rows: Vec<&Row> = match &args.only {
+        None => CARD.iter().collect(),
+        Some(name) => CARD.iter().filter(|row| row.name == *name).collect(),
+    };
+    if let (Some(name), true) = (&args.only, rows.is_empty()) {
+        let names: Vec<&str> = CARD.iter().map(|row| row.name).collect();
+        return fail(USAGE, &format!("`{name}` is not on the LED card; on it are {}", names.join(", ")));
+    }
+    let config = match read(args.config.as_deref()) {
+        Ok(config) => config,
+        Err(problem) => return fail(1, &problem),
+    };
+    match runtime() {
+        Ok(runtime) => runtime.block_on(play(&config, &rows, Duration::from_secs(args.seconds.into()))),
+        Err(code) => code,
+    }
+}
+
+/// A file that nobody named need not be there: then it is as an empty one.
+fn read(file: Option<&Path>) -> Result<Config, String> {
+    let read = match file {
+        None if !Path::new(DEFAULT).exists() => config::parse("").map_err(|errors| errors.to_string()),
+        file => config::read(file.unwrap_or(Path::new(DEFAULT))).map_err(|error| error.to_string()),
+    };
+    read.map(|(config, _)| config)
+}
+
+async fn play(config: &Config, rows: &[&Row], seconds: Duration) -> ExitCode {
+    let stop = CancellationToken::new();
+    if let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            stop.cancel();
+        });
+    }
+    let mut stage = Stage::set(config).await;
+    for line in stage.told() {
+        say(line);
+    }
+    let is_dark = stage.is_dark();
+    let failed = is_dark && stage.has_problem();
+    if is_dark {
+        say("No LED lights here, so the card is drawn: one character is 50 ms.");
+    }
+    for row in rows {
+        let shown = shown(row);
+        let counted = if shown.count > 0 { format!(", here {} of them", shown.count) } else { String::new() };
+        say(&format!("\n{}: {}{counted}\n  {}", row.name, row.holds, row.advice));
+        let words = [row.green, row.red, row.act];
+        for (lamp, words) in BoxLamp::ALL.into_iter().zip(words) {
+            if is_dark {
+                say(&format!("  {:5} {}", lamp.name(), strip(&shown.pattern(lamp))));
+            }
+            say(&format!("  {:5} {words}", if is_dark { "" } else { lamp.name() }));
+        }
+        // Drawn into a file, nobody watches it blink.
+        if !is_dark || io::stdout().is_terminal() {
+            stage.play(shown, seconds, &stop).await;
+        }
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    stage.strike().await;
+    ExitCode::from(u8::from(failed))
+}
+
+fn shown(row: &Row) -> Shown {
+    let count = if let Wave::Counted = row.wave { BLINKS } else { 0 };
+    Shown { sign: row.sign, count }
+}
+
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}

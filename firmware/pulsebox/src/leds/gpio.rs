@@ -1,0 +1,170 @@
+//! An LED on a GPIO line, through the kernel's character devices (`/dev/gpiochip*`).
+//!
+//! A chip is found by its label and never by its number, which differs from kernel to kernel. The line's direction
+//! and level are kept, and put back when the line is released.
+
+use std::path::PathBuf;
+
+use gpiocdev::line::{Direction, Value};
+use gpiocdev::request::Config;
+use gpiocdev::{Chip, Error, Request};
+
+use super::pattern::ON_FROM;
+use super::player::Lamp;
+use super::wiring::{Line, NotTaken};
+
+/// Labels of the header's chip: Raspberry Pi 4, 5, and the older ones.
+const HEADER: [&str; 3] = ["pinctrl-bcm2711", "pinctrl-rp1", "pinctrl-bcm2835"];
+/// By this name the line is known to be ours (`gpioinfo` shows it).
+const CONSUMER: &str = "pulsebox";
+/// `EACCES` and `EPERM`.
+const FORBIDDEN: [i32; 2] = [13, 1];
+
+/// A line with an LED on it, while it is ours.
+pub struct GpioLine {
+    request: Request,
+    line: u32,
+    /// The line was an output with this level; none: an input.
+    was_output: Option<Value>,
+}
+
+/// Takes a line, dark, and says where it is. Blocks for a moment.
+///
+/// # Errors
+/// No such chip or line, no permission, or somebody else has it.
+pub fn take(wanted: &Line) -> Result<(GpioLine, String), NotTaken> {
+    let not_taken = |chip: &str, problem: String| NotTaken { at: place(wanted.line, chip), problem };
+    let chip = find(wanted.chip.as_deref())
+        .map_err(|problem| not_taken(wanted.chip.as_deref().unwrap_or("the header's chip"), problem))?;
+    let request = request(&chip, wanted).map_err(|problem| not_taken(&chip.label, problem))?;
+    Ok((request, place(wanted.line, &chip.label)))
+}
+
+fn place(line: u32, chip: &str) -> String {
+    format!("line {line} of {chip}")
+}
+
+/// A chip with its figures.
+struct Found {
+    chip: Chip,
+    path: PathBuf,
+    label: String,
+    lines: u32,
+}
+
+/// The chip of this label, or the header's.
+fn find(label: Option<&str>) -> Result<Found, String> {
+    let (found, forbidden) = chips();
+    let mut labels: Vec<String> = found.iter().map(|chip| format!("`{}`", chip.label)).collect();
+    let sought = label.as_ref().map_or(&HEADER[..], std::slice::from_ref);
+    let rank = |chip: &Found| sought.iter().position(|label| *label == chip.label);
+    if let Some((_, chip)) = found.into_iter().filter_map(|chip| Some((rank(&chip)?, chip))).min_by_key(|(n, _)| *n) {
+        return Ok(chip);
+    }
+    if let Some(path) = forbidden {
+        return Err(format!(
+            "no permission to open {}; add Pulsebox's user to the group `gpio` and start Pulsebox again",
+            path.display()
+        ));
+    }
+    labels.dedup();
+    Err(match (label, labels.is_empty()) {
+        (_, true) => "this machine has no GPIO chip (/dev/gpiochip*); take the LED's line out of pulsebox.yaml".into(),
+        (Some(label), false) => {
+            format!("no GPIO chip is labelled `{label}`; there is {}: write one as `leds.chip`", labels.join(", "))
+        }
+        (None, false) => format!(
+            "no GPIO chip of a Raspberry Pi's header is here; there is {}: write one as `leds.chip`",
+            labels.join(", ")
+        ),
+    })
+}
+
+/// All chips that open, and the first that we may not open.
+fn chips() -> (Vec<Found>, Option<PathBuf>) {
+    let (mut found, mut forbidden) = (Vec::new(), None);
+    for path in gpiocdev::chip::chips().unwrap_or_default() {
+        match Chip::from_path(&path).and_then(|chip| Ok((chip.info()?, chip))) {
+            Ok((info, chip)) => found.push(Found { chip, path, label: info.label, lines: info.num_lines }),
+            Err(Error::Os(errno)) if FORBIDDEN.contains(&errno.0) => forbidden = forbidden.or(Some(path)),
+            Err(error) => log::debug!("{}: {error}", path.display()),
+        }
+    }
+    (found, forbidden)
+}
+
+/// The line without a level of its own first: what it was is read from it before it is ours to drive.
+fn request(found: &Found, wanted: &Line) -> Result<GpioLine, String> {
+    let line = wanted.line;
+    if line >= found.lines {
+        let last = found.lines.saturating_sub(1);
+        return Err(format!("this chip has lines 0 to {last}; choose one of them"));
+    }
+    let info = found.chip.line_info(line).map_err(|error| refused(&error))?;
+    if info.used {
+        return Err(taken(&info.consumer));
+    }
+    let request = Request::builder()
+        .on_chip(&found.path)
+        .with_consumer(CONSUMER)
+        .with_line(line)
+        .as_is()
+        .request()
+        .map_err(|error| refused(&error))?;
+    let was_output = match info.direction {
+        Direction::Output => Some(request.value(line).map_err(|error| refused(&error))?),
+        Direction::Input => None,
+    };
+    // From here on the line is put back, whatever comes.
+    let lit = GpioLine { request, line, was_output };
+    let mut output = Config::default();
+    output.with_line(line).as_output(Value::Inactive);
+    if wanted.active_low {
+        output.as_active_low();
+    }
+    lit.request.reconfigure(&output).map_err(|error| refused(&error))?;
+    Ok(lit)
+}
+
+fn taken(consumer: &str) -> String {
+    match consumer {
+        CONSUMER => {
+            "another Pulsebox has this line; stop it (`systemctl stop pulsebox`), or choose another line".into()
+        }
+        "" => "the kernel uses this pin for something else (I2C, SPI, UART, PWM, a button); switch that off in \
+               config.txt, or choose another line"
+            .into(),
+        other => format!("`{other}` has this line; stop it, or choose another line"),
+    }
+}
+
+fn refused(error: &Error) -> String {
+    match error {
+        Error::NoAbiSupport() => "this kernel knows neither interface to GPIO lines that Pulsebox speaks \
+             (CONFIG_GPIO_CDEV); use another kernel, or take the LED's line out of pulsebox.yaml"
+            .into(),
+        error => format!("the kernel refuses this line ({error}); choose another line"),
+    }
+}
+
+impl Lamp for GpioLine {
+    fn set(&mut self, level: u8) -> Result<(), String> {
+        let value = if level >= ON_FROM { Value::Active } else { Value::Inactive };
+        let set = self.request.set_value(self.line, value);
+        set.map_err(|error| format!("the chip no longer takes its level ({error}); it is tried again every 10 s"))
+    }
+}
+
+impl Drop for GpioLine {
+    fn drop(&mut self) {
+        let mut before = Config::default();
+        before.with_line(self.line).as_active_high();
+        match self.was_output {
+            Some(level) => before.as_output(level),
+            None => before.as_input(),
+        };
+        if let Err(error) = self.request.reconfigure(&before) {
+            log::debug!("GPIO line {} is not as it was: {error}", self.line);
+        }
+    }
+}

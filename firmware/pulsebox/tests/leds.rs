@@ -1,0 +1,148 @@
+//! The LED card in `docs/leds.md`, `pulsebox leds demo`, and the Pi's own LED as the kernel's LED class shows it.
+//! Real GPIO drivers are in vm/tests.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use common::document;
+use pulsebox::leds::card::{BoxLamp, CARD, Row, Shown, Wave};
+use pulsebox::leds::demo::strip;
+use pulsebox::leds::own::{OWN, own_pattern};
+use pulsebox::leds::wiring::{Kernel, Place, Wiring};
+
+/// Cameras down in the row that counts them.
+const DOWN: usize = 3;
+
+#[test]
+fn the_card_of_the_docs_is_the_codes() {
+    let rows = CARD.iter().map(|row| {
+        format!("| `{}` | {} | {} | {} | {} | {} |", row.name, row.holds, row.green, row.red, row.act, row.advice)
+    });
+    let head = "| row | what holds | green | red | ACT | what to do |";
+    document("leds.md", "card", head, &rows.collect::<Vec<_>>().join("\n"), 0);
+}
+
+#[test]
+fn the_waves_of_the_docs_are_the_codes() {
+    let wave = |row: &Row, lamp: BoxLamp| {
+        let count = if let Wave::Counted = row.wave { DOWN } else { 0 };
+        format!("| `{}` | {} | `{}` |", row.name, lamp.name(), strip(&Shown { sign: row.sign, count }.pattern(lamp)))
+    };
+    let rows = CARD.iter().flat_map(|row| BoxLamp::ALL.map(|lamp| wave(row, lamp)));
+    document("leds.md", "waves", "| row | lamp | one period |", &rows.collect::<Vec<_>>().join("\n"), 0);
+}
+
+#[test]
+fn a_cameras_own_led_is_in_the_docs() {
+    let rows = OWN
+        .iter()
+        .map(|row| format!("| `{}` | {} | `{}` |", row.state.name(), row.led, strip(&own_pattern(row.state))));
+    let head = "| the camera is | its LED | one period |";
+    document("leds.md", "own", head, &rows.collect::<Vec<_>>().join("\n"), 0);
+}
+
+/// `pulsebox leds demo` in an empty folder, with a configuration if there is one.
+fn demo(args: &[&str], config: Option<&str>) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    if let Some(config) = config {
+        std::fs::write(home.path().join("pulsebox.yaml"), config).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pulsebox"));
+    command.args(["leds", "demo"]).args(args).current_dir(home.path()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn without_an_led_the_demo_draws_every_row_by_name_and_waits_for_nobody() {
+    let begun = Instant::now();
+    let output = demo(&[], Some("leds: { act: false }"));
+    assert!(output.status.success(), "{output:?}");
+    let told = text(&output.stdout);
+    assert!(told.starts_with("No LED is configured"), "{told}");
+    for row in &CARD {
+        assert!(told.contains(&format!("\n{}: {}", row.name, row.holds)), "{} is missing: {told}", row.name);
+    }
+    assert!(told.contains("red   █████·······█████·······█████····"), "{told}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "nobody watches a file blink");
+}
+
+#[test]
+fn the_demo_shows_one_row_and_knows_no_other_names() {
+    let output = demo(&["--only", "no_network"], Some("leds: { act: false }"));
+    let told = text(&output.stdout);
+    assert!(told.contains("no_network") && !told.contains("camera_down"), "{told}");
+    let output = demo(&["--only", "no_netwerk"], None);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("`no_netwerk` is not on the LED card") && told.contains("no_network, camera_down"), "{told}");
+}
+
+#[test]
+fn the_demo_says_why_an_led_that_is_configured_does_not_light() {
+    // No chip anywhere has this label.
+    let config = "leds: { green: 5, act: false, chip: no-such-chip }";
+    let output = demo(&["--only", "all_up"], Some(config));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = text(&output.stdout);
+    assert!(told.contains("green: line 5 of no-such-chip: "), "{told}");
+    let output = demo(&[], Some("leds: { green: 99 }"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("pulsebox.yaml:1:"), "{output:?}");
+}
+
+/// A folder as the kernel shows an LED.
+fn led(class: &Path, name: &str, files: &[(&str, &str)]) {
+    std::fs::create_dir_all(class.join(name)).unwrap();
+    for (file, content) in files {
+        std::fs::write(class.join(name).join(file), content).unwrap();
+    }
+}
+
+#[test]
+fn act_is_dark_when_taken_lights_in_full_and_is_put_back_with_its_trigger() {
+    let class = tempfile::tempdir().unwrap();
+    let files = [("trigger", "none [mmc0] timer\n"), ("brightness", "0\n"), ("max_brightness", "255\n")];
+    led(class.path(), "led0", &files);
+    let read = |file: &str| std::fs::read_to_string(class.path().join("led0").join(file)).unwrap();
+    let mut taken = Kernel::with_leds(class.path().into()).take(&Place::Act).unwrap().unwrap();
+    assert_eq!((read("trigger"), read("brightness")), ("none".into(), "0".into()));
+    taken.lamp.set(100).unwrap();
+    assert_eq!(read("brightness"), "255");
+    taken.lamp.set(49).unwrap();
+    assert_eq!(read("brightness"), "0");
+    taken.lamp.set(100).unwrap();
+    drop(taken);
+    assert_eq!(read("trigger"), "mmc0", "the trigger lights it from now on");
+}
+
+#[test]
+fn act_that_a_timer_blinked_blinks_as_before_and_one_that_was_solid_is_solid() {
+    let class = tempfile::tempdir().unwrap();
+    let timer = [("trigger", "none mmc0 [timer]\n"), ("brightness", "1\n"), ("max_brightness", "1\n")];
+    led(class.path(), "ACT", &[&timer[..], &[("delay_on", "125\n"), ("delay_off", "130\n")]].concat());
+    let read = |file: &str| std::fs::read_to_string(class.path().join("ACT").join(file)).unwrap();
+    let kernel = Kernel::with_leds(class.path().into());
+    let taken = kernel.take(&Place::Act).unwrap().unwrap();
+    // The kernel forgets them with the trigger.
+    led(class.path(), "ACT", &[("delay_on", "0"), ("delay_off", "0")]);
+    drop(taken);
+    assert_eq!((read("trigger"), read("delay_on"), read("delay_off")), ("timer".into(), "125".into(), "130".into()));
+
+    led(class.path(), "ACT", &[("trigger", "[none] mmc0\n"), ("brightness", "1\n")]);
+    let mut taken = kernel.take(&Place::Act).unwrap().unwrap();
+    taken.lamp.set(0).unwrap();
+    drop(taken);
+    assert_eq!((read("trigger"), read("brightness")), ("none".into(), "1".into()));
+}
+
+#[test]
+fn an_act_that_is_not_there_is_not_missed_on_a_machine_that_is_no_raspberry_pi() {
+    let class = tempfile::tempdir().unwrap();
+    assert!(matches!(Kernel::with_leds(class.path().into()).take(&Place::Act), Ok(None)));
+}

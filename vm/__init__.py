@@ -1,0 +1,1 @@
+"""Pulsebox on real kernels: the rig and the tests that use it."""

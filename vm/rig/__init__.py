@@ -1,0 +1,1 @@
+"""The rig: real kernels in QEMU, run and read from outside. `machine.py` is the way in."""

@@ -1,0 +1,57 @@
+"""Things that take long to make, kept by what they are made of: same ingredients, same thing."""
+
+import fcntl
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+from vm.rig.paths import CACHE, HOME, say
+
+
+def key_of(*ingredients: str | bytes | Iterable[object] | Path) -> str:
+    """One short name for all the ingredients; a path stands for the file's own bytes."""
+    digest = hashlib.sha256()
+    for one in ingredients:
+        if isinstance(one, Path):
+            one = one.read_bytes()
+        elif not isinstance(one, str | bytes):
+            one = "\n".join(map(str, one))
+        data = one.encode() if isinstance(one, str) else one
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
+
+
+def cached(kind: str, key: str, make: Callable[[Path], None], what: str) -> Path:
+    """The folder with what `make` puts into it, made at most once for a key.
+
+    Older ones of the same `kind` are removed. `what` tells the person who waits what is being made.
+    """
+    place = CACHE / f"{kind}-{key}"
+    with _one_at_a_time():
+        if place.is_dir():
+            return place
+        say(f"making {what}")
+        new = CACHE / f"{kind}-{key}.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        try:
+            make(new)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        for old in CACHE.glob(f"{kind}-*"):
+            if old != new:
+                shutil.rmtree(old)
+        new.rename(place)
+    return place
+
+
+@contextmanager
+def _one_at_a_time():
+    """Two runs in one working copy do not make the same thing, nor remove what the other has just made."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

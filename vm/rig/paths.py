@@ -1,0 +1,14 @@
+"""Where the rig keeps what it makes, and how it says what it does."""
+
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HOME = REPOSITORY / "target" / "vm"
+CACHE = HOME / "cache"
+LOG = HOME / "log"
+
+
+def say(text: str) -> None:
+    """One line for the person who waits."""
+    print(f"vm: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,89 @@
+"""What the tests share: booted machines, the daemon in them, and what the console said when a test fails.
+
+    virt, raspi3b, virt_backports, raspi3b_backports    a booted machine, shared; leave it as you found it
+    pulsebox                                            pulsebox(machine, config): a running daemon, gone at the end
+    yard                                                the machines; for a test that needs one of its own
+
+Tests are put in the order of the machine that they use, so that each is booted once.
+"""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from vm.rig.machine import TAIL_LINES
+from vm.rig.paths import LOG, REPOSITORY
+from vm.rig.pulsebox import Pulsebox
+from vm.rig.yard import Yard
+
+MACHINES = ("virt", "virt_backports", "raspi3b", "raspi3b_backports")
+BINARY = Path(os.environ.get("PULSEBOX_VM_BINARY", REPOSITORY / "target" / "pulsebox-aarch64-light"))
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    """The static binary for arm64."""
+    if not BINARY.exists():
+        pytest.exit(f"no {BINARY}: scripts/need binary && scripts/build-binary --light", 2)
+    return BINARY
+
+
+@pytest.fixture(scope="session")
+def yard(binary):
+    yard = Yard(binary)
+    yield yard
+    yard.stop()
+
+
+@pytest.fixture
+def virt(yard):
+    return yard.machine("virt")
+
+
+@pytest.fixture
+def virt_backports(yard):
+    return yard.machine("virt", "backports")
+
+
+@pytest.fixture
+def raspi3b(yard):
+    return yard.machine("raspi3b")
+
+
+@pytest.fixture
+def raspi3b_backports(yard):
+    return yard.machine("raspi3b", "backports")
+
+
+@pytest.fixture
+def pulsebox():
+    with ExitStack() as stack:
+        yield lambda machine, config, **more: stack.enter_context(Pulsebox(machine, config, **more))
+
+
+def pytest_collection_modifyitems(items):
+    def machine_of(item) -> int:
+        return next((rank for rank, name in enumerate(MACHINES) if name in item.fixturenames), len(MACHINES))
+
+    items.sort(key=machine_of)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What the machine's console said during a test goes to a file by the test's name, its end into a failure."""
+    report = (yield).get_result()
+    yard = item.funcargs.get("yard") if hasattr(item, "funcargs") else None
+    if yard is None or yard.running is None:
+        return
+    log = yard.running.log
+    if report.when == "setup":
+        item.console_from = log.stat().st_size
+        return
+    if report.when == "call":
+        said = log.read_bytes()[getattr(item, "console_from", 0) :]
+        (LOG / f"{item.name}.log").write_bytes(said)
+        if report.failed:
+            last = said.decode(errors="replace").splitlines()[-TAIL_LINES:]
+            report.sections.append((f"console, whole in {LOG / item.name}.log", "\n".join(last)))
