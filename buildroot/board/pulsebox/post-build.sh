@@ -10,11 +10,21 @@ keyring=${PULSEBOX_KEYRING:?is not set: the certificate that updates must be sig
 version=${PULSEBOX_IMAGE_VERSION:?is not set}
 
 # Units and what goes with them: one file a job, each at the place its ending names.
-install -d "$root/usr/lib/systemd/system" "$root/usr/lib/systemd/network"
+lib=$root/usr/lib
+install -d "$lib/systemd/system" "$lib/systemd/network" "$lib/udev/rules.d" "$lib/modules-load.d"
 for file in "$repository"/systemd/*; do
-	case $file in
-		*.network | *.netdev | *.link) cp -R "$file" "$root/usr/lib/systemd/network/" ;;
-		*) cp -R "$file" "$root/usr/lib/systemd/system/" ;;
+	name=$(basename "$file")
+	case $name in
+		*.service | *.target | *.mount | *.timer | *.path | *.socket | *.d) cp -R "$file" "$lib/systemd/system/" ;;
+		*.network | *.netdev | *.link) cp "$file" "$lib/systemd/network/" ;;
+		*.rules) cp "$file" "$lib/udev/rules.d/60-$name" ;;
+		*.modules) cp "$file" "$lib/modules-load.d/${name%.modules}.conf" ;;
+		# Users and groups are made while building, since /etc is read-only: users.txt.
+		*.sysusers) ;;
+		*)
+			echo "systemd/$name: nobody said where this goes (post-build.sh)" >&2
+			exit 1
+			;;
 	esac
 done
 
