@@ -1,8 +1,8 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run page test test-rust test-page test-api test-ha vm-test lint bench binary
+.PHONY: help run page test test-rust test-page test-api test-ha vm-test lint bench binary image check-image
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: page  ## Pulsebox on 20 simulated cameras in every mood; prints the page's address
 	@scripts/need run
@@ -48,3 +48,11 @@ bench: page  ## CPU, memory, disk, live views and MQTT beside ffprobe, ffmpeg, O
 binary: page  ## the static binary for a 64-bit Pi, target/pulsebox-aarch64 (the first time fetches 100 MB and takes some minutes)
 	@scripts/need binary
 	@scripts/build-binary
+
+image:  ## the appliance: a card's image, an update bundle, checksums and licences, in target/image/out (hours the first time)
+	@scripts/need image
+	scripts/make-image
+
+check-image:  ## the appliance's tree without building it; more with BUILDROOT=dir UBOOT=dir LINUX=dir
+	@scripts/need check-image
+	@scripts/check-image
