@@ -64,7 +64,8 @@ RASPI3B = Kind(
         "-serial", "chardev:console",
         "-device", "usb-net,netdev=net",
     ),
-    command_line="console=ttyS1,115200 rig.root=/dev/mmcblk0 rig.shell=/dev/ttyAMA0",
+    # The last is how Raspberry Pi's own kernels have it: a line stays driven when its holder dies.
+    command_line="console=ttyS1,115200 rig.root=/dev/mmcblk0 rig.shell=/dev/ttyAMA0 pinctrl_bcm2835.persist_gpio_outputs=1",
     root=_pi_root,
     needs_device_tree=True,
     deadline=300,

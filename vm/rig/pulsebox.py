@@ -18,7 +18,7 @@ PORT = 80
 
 _UNITS = REPOSITORY / "systemd"
 # A guest that is emulated on a busy machine is not held to a Pi's pace.
-_PATIENCE = b"[Service]\nTimeoutStartSec=240\nWatchdogSec=300\n"
+_PATIENCE = b"[Service]\nTimeoutStartSec=240\nTimeoutStopSec=60\nWatchdogSec=300\n"
 
 
 def files() -> dict[str, Path | bytes]:

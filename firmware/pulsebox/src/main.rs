@@ -72,6 +72,8 @@ enum MqttCommand {
 enum LedsCommand {
     /// Play every pattern of the LED card with its name
     Demo(commands::leds::Args),
+    /// Have them say that Pulsebox is not running; for after a crash, as its systemd unit does
+    Off(commands::leds::OffArgs),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Password { data } => commands::password::forget(&data),
         Command::Mqtt { command: MqttCommand::Watch(args) } => commands::mqtt::run(&args),
         Command::Leds { command: LedsCommand::Demo(args) } => commands::leds::demo(&args),
+        Command::Leds { command: LedsCommand::Off(args) } => commands::leds::off(&args),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
     }
 }

@@ -146,3 +146,98 @@ fn an_act_that_is_not_there_is_not_missed_on_a_machine_that_is_no_raspberry_pi()
     let class = tempfile::tempdir().unwrap();
     assert!(matches!(Kernel::with_leds(class.path().into()).take(&Place::Act), Ok(None)));
 }
+
+/// A folder that outlives the daemon, and one as the kernel shows ACT with the SD card's trigger.
+fn box_with_act() -> (tempfile::TempDir, tempfile::TempDir) {
+    let (runtime, class) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let delays = [("delay_on", "500\n"), ("delay_off", "500\n")];
+    let files = [("trigger", "none [mmc0] timer\n"), ("brightness", "0\n"), ("max_brightness", "255\n")];
+    led(class.path(), "ACT", &[&files[..], &delays].concat());
+    (runtime, class)
+}
+
+fn attribute(class: &Path, name: &str) -> String {
+    std::fs::read_to_string(class.join("ACT").join(name)).unwrap().trim().to_owned()
+}
+
+/// As the kernel shows what was written.
+fn kernel_lists_the_trigger(class: &Path) {
+    let chosen = attribute(class, "trigger");
+    let all = ["none", "mmc0", "timer"].map(|one| if one == chosen { format!("[{one}]") } else { one.into() });
+    led(class, "ACT", &[("trigger", &all.join(" "))]);
+}
+
+#[test]
+fn what_a_killed_daemon_left_on_act_is_not_taken_for_how_it_was() {
+    let (runtime, class) = box_with_act();
+    let kernel = Kernel::with_leds(class.path().into()).remembering(runtime.path());
+    let mut killed = kernel.take(&Place::Act).unwrap().unwrap();
+    killed.lamp.set(100).unwrap();
+    // The next process takes it anew: this one's lock is gone with it, and nothing was put back.
+    let left = [("trigger", "[none] mmc0 timer\n"), ("brightness", "255\n")];
+    let kept = std::fs::read(runtime.path().join("act-before")).unwrap();
+    drop(killed);
+    led(class.path(), "ACT", &left);
+    std::fs::write(runtime.path().join("act-before"), kept).unwrap();
+
+    let next = kernel.take(&Place::Act).unwrap().unwrap();
+    drop(next);
+    assert_eq!(attribute(class.path(), "trigger"), "mmc0");
+    assert_eq!(std::fs::read_dir(runtime.path()).unwrap().count(), 0, "it is as it was: there is nothing to keep");
+
+    // What somebody chose since then is how it was.
+    led(class.path(), "ACT", &left);
+    drop(kernel.take(&Place::Act).unwrap().unwrap());
+    assert_eq!(
+        (attribute(class.path(), "trigger"), attribute(class.path(), "brightness")),
+        ("none".into(), "255".into())
+    );
+}
+
+#[test]
+fn without_a_daemon_the_kernel_blinks_act_fast_and_the_next_one_still_knows_how_it_was() {
+    let (runtime, class) = box_with_act();
+    let kernel = Kernel::with_leds(class.path().into()).remembering(runtime.path());
+    let at = class.path().join("ACT").display().to_string();
+    assert_eq!(kernel.blink_act(), Ok(Some(at)));
+    let delays = || (attribute(class.path(), "delay_on"), attribute(class.path(), "delay_off"));
+    assert_eq!((attribute(class.path(), "trigger").as_str(), delays()), ("timer", ("125".into(), "125".into())));
+    kernel_lists_the_trigger(class.path());
+    drop(kernel.take(&Place::Act).unwrap().unwrap());
+    assert_eq!(attribute(class.path(), "trigger"), "mmc0");
+}
+
+#[test]
+fn two_pulseboxes_do_not_share_act() {
+    let (runtime, class) = box_with_act();
+    let kernel = Kernel::with_leds(class.path().into()).remembering(runtime.path());
+    let first = kernel.take(&Place::Act).unwrap().unwrap();
+    let Err(why) = kernel.take(&Place::Act) else { panic!("both have it") };
+    assert!(why.problem.starts_with("another Pulsebox has this LED"), "{why:?}");
+    let why = kernel.blink_act().unwrap_err();
+    assert!(why.problem.starts_with("another Pulsebox has this LED"), "{why:?}");
+    drop(first);
+    assert!(kernel.take(&Place::Act).is_ok());
+}
+
+/// `pulsebox leds off` as systemd calls it.
+fn off(config: &str, result: &str) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("pulsebox.yaml"), config).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pulsebox"));
+    command.args(["leds", "off", "--config", "pulsebox.yaml"]).current_dir(home.path());
+    command.env("SERVICE_RESULT", result).output().unwrap()
+}
+
+#[test]
+fn after_a_crash_off_names_each_led_that_it_cannot_darken_and_after_an_orderly_end_it_does_nothing() {
+    let config = "leds: { green: 5, act: false, chip: no-such-chip }";
+    let output = off(config, "signal");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("green: line 5 of no-such-chip: "), "{output:?}");
+    let output = off(config, "success");
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    let output = off("leds: { green: 99 }", "exit-code");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("pulsebox.yaml:1:"), "{output:?}");
+}

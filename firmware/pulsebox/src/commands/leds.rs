@@ -1,4 +1,5 @@
 //! `pulsebox leds demo`: every row of the LED card by name, on the LEDs that are configured, or in the terminal.
+//! `pulsebox leds off`: the LEDs after a daemon that is no more.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -6,8 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use pulsebox::config::{self, Config};
+use pulsebox::leds::absence;
 use pulsebox::leds::card::{BoxLamp, CARD, Row, Shown, Wave};
 use pulsebox::leds::demo::{Stage, strip};
+use pulsebox::leds::wiring::Kernel;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +18,8 @@ use super::{USAGE, fail, runtime};
 
 /// Where the daemon looks as well.
 const DEFAULT: &str = "pulsebox.yaml";
+/// What systemd calls an end that nothing is wrong with (`SERVICE_RESULT`, systemd.exec(5)).
+const ORDERLY: &str = "success";
 /// Cameras down in the row that counts them.
 const BLINKS: usize = 3;
 
@@ -53,13 +58,50 @@ pub fn demo(args: &Args) -> ExitCode {
     }
 }
 
+/// The command line of `pulsebox leds off`.
+#[derive(clap::Args)]
+pub struct OffArgs {
+    /// The configuration that says where the LEDs are; pulsebox.yaml, where that is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Has the LEDs say that Pulsebox is not running. Exit 0, 1 where an LED refuses or the configuration is wrong. Under
+/// systemd, nothing is left to do after an orderly end.
+pub fn off(args: &OffArgs) -> ExitCode {
+    if std::env::var("SERVICE_RESULT").is_ok_and(|result| result == ORDERLY) {
+        return ExitCode::SUCCESS;
+    }
+    let mut ended = ExitCode::SUCCESS;
+    let config = read(args.config.as_deref()).or_else(|problem| {
+        ended = fail(1, &problem);
+        // A box that does not start for a mistake in its file says so on ACT, at least.
+        read_text("")
+    });
+    let Ok(config) = config else { return ended };
+    let all = absence::show(&Kernel::default(), &config);
+    if all.is_empty() {
+        say("No LED is configured, and this machine has none of its own that Pulsebox knows.");
+    }
+    for left in all {
+        match left.problem {
+            None => say(&format!("{}: {}", left.lamp, left.at)),
+            Some(problem) => ended = fail(1, &format!("{}: {}: {problem}", left.lamp, left.at)),
+        }
+    }
+    ended
+}
+
+fn read_text(text: &str) -> Result<Config, String> {
+    config::parse(text).map(|(config, _)| config).map_err(|errors| errors.to_string())
+}
+
 /// A file that nobody named need not be there: then it is as an empty one.
 fn read(file: Option<&Path>) -> Result<Config, String> {
-    let read = match file {
-        None if !Path::new(DEFAULT).exists() => config::parse("").map_err(|errors| errors.to_string()),
-        file => config::read(file.unwrap_or(Path::new(DEFAULT))).map_err(|error| error.to_string()),
-    };
-    read.map(|(config, _)| config)
+    match file {
+        None if !Path::new(DEFAULT).exists() => read_text(""),
+        file => config::read(file.unwrap_or(Path::new(DEFAULT))).map(|(config, _)| config).map_err(|e| e.to_string()),
+    }
 }
 
 async fn play(config: &Config, rows: &[&Row], seconds: Duration) -> ExitCode {

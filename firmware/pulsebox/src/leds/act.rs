@@ -1,11 +1,16 @@
 //! The Pi's own LED, through the kernel's LED class (Documentation/leds/leds-class.rst).
 //!
-//! Its trigger (on a Pi usually the SD card's activity) is taken away while the LED is ours, and put back after.
+//! Its trigger (on a Pi usually the SD card's activity) is taken away while the LED is ours, and put back after. Where
+//! nobody is there to light it, the kernel blinks it by itself: [`blink`].
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use super::before::{Before, DELAYS, Memory, read, trigger};
+use super::card::Sign;
 use super::pattern::ON_FROM;
 use super::player::Lamp;
 use super::wiring::NotTaken;
@@ -14,8 +19,9 @@ use super::wiring::NotTaken;
 pub const CLASS: &str = "/sys/class/leds";
 /// Today's name, and that of older kernels.
 const NAMES: [&str; 2] = ["ACT", "led0"];
-/// What the trigger `timer` is set by.
-const DELAYS: [&str; 2] = ["delay_on", "delay_off"];
+/// udev gives us the delays of a trigger that was just set within this time, or not at all.
+const RIGHTS: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The Pi's own LED, while it is ours.
 pub struct Act {
@@ -23,37 +29,91 @@ pub struct Act {
     /// `max_brightness`, as text.
     full: String,
     before: Before,
-}
-
-/// How it was found.
-struct Before {
-    trigger: String,
-    brightness: String,
-    /// Of the trigger `timer`; empty at any other.
-    delays: Vec<(&'static str, String)>,
+    memory: Memory,
+    /// Two Pulseboxes would write into each other's patterns, and the later one would take the earlier one's for how
+    /// it was.
+    _lock: File,
 }
 
 impl Act {
     /// Takes it from a folder such as [`CLASS`], and says where it is; none where there is none and none is
     /// `expected`. Blocks.
-    pub fn take(class: &Path, expected: bool) -> Result<Option<(Self, String)>, NotTaken> {
-        let Some(folder) = NAMES.iter().map(|name| class.join(name)).find(|folder| folder.exists()) else {
+    ///
+    /// # Errors
+    /// It is missing, another Pulsebox has it, or we may not write there.
+    pub fn take(class: &Path, memory: &Memory, expected: bool) -> Result<Option<(Self, String)>, NotTaken> {
+        let Some(folder) = find(class) else {
             let at = class.join(NAMES[0]).display().to_string();
             let problem = "this Raspberry Pi shows no LED of its own there; write `act: false` under `leds:`".into();
             return if expected { Err(NotTaken { at, problem }) } else { Ok(None) };
         };
         let at = folder.display().to_string();
+        match Self::take_from(folder, memory.clone()) {
+            Ok(act) => Ok(Some((act, at))),
+            Err(problem) => Err(NotTaken { at, problem }),
+        }
+    }
+
+    fn take_from(folder: PathBuf, memory: Memory) -> Result<Self, String> {
+        let lock = lock(&folder)?;
         let taken = (|| {
-            let before = Before::read(&folder)?;
+            // Before anything is kept of an LED that we may not change.
+            drop(File::options().write(true).open(folder.join("trigger"))?);
+            let before = memory.before(&folder)?;
             let full = read(&folder, "max_brightness").unwrap_or_else(|_| "255".into());
             fs::write(folder.join("trigger"), "none")?;
             fs::write(folder.join("brightness"), "0")?;
-            Ok(Self { folder, full, before })
+            Ok((before, full))
         })();
-        match taken {
-            Ok(act) => Ok(Some((act, at))),
-            Err(error) => Err(NotTaken { problem: refused(&error), at }),
+        let (before, full) = taken.map_err(|error| refused(&error))?;
+        Ok(Self { folder, full, before, memory, _lock: lock })
+    }
+}
+
+/// Has the kernel blink it as the card's row "booting, or Pulsebox is not running", and says where it is; none where
+/// there is none. How it was before is kept for the next daemon. Blocks for two seconds at most.
+///
+/// # Errors
+/// Another Pulsebox has it, or the kernel refuses.
+pub fn blink(class: &Path, memory: &Memory) -> Result<Option<String>, NotTaken> {
+    let Some(folder) = find(class) else { return Ok(None) };
+    let at = folder.display().to_string();
+    let blinks = lock(&folder)
+        .and_then(|_lock| memory.before(&folder).and_then(|_| by_timer(&folder)).map_err(|error| refused(&error)));
+    blinks.map(|()| Some(at.clone())).map_err(|problem| NotTaken { at, problem })
+}
+
+fn by_timer(folder: &Path) -> io::Result<()> {
+    if trigger(folder)? != "timer" {
+        fs::write(folder.join("trigger"), "timer")?;
+    }
+    let end = Instant::now() + RIGHTS;
+    for (name, step) in DELAYS.into_iter().zip(Sign::Booting.row().steps(0)) {
+        let (file, delay) = (folder.join(name), step.ms.to_string());
+        while let Err(error) = fs::write(&file, &delay) {
+            if error.kind() != ErrorKind::PermissionDenied || Instant::now() > end {
+                return Err(error);
+            }
+            sleep(LOOK_AGAIN);
         }
+    }
+    Ok(())
+}
+
+fn find(class: &Path) -> Option<PathBuf> {
+    NAMES.iter().map(|name| class.join(name)).find(|folder| folder.exists())
+}
+
+fn lock(folder: &Path) -> Result<File, String> {
+    let file = File::open(folder).map_err(|error| refused(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err("another Pulsebox has this LED; stop it (`systemctl stop pulsebox`), or write `act: false` under \
+                 `leds:`"
+                .into())
+        }
+        Err(TryLockError::Error(error)) => Err(refused(&error)),
     }
 }
 
@@ -70,33 +130,6 @@ fn refused(error: &io::Error) -> String {
     }
 }
 
-impl Before {
-    fn read(folder: &Path) -> io::Result<Self> {
-        let triggers = read(folder, "trigger")?;
-        let chosen = triggers.split_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
-        let trigger = chosen.unwrap_or("none").to_owned();
-        let delays = if trigger == "timer" { &DELAYS[..] } else { &[] };
-        let delays = delays.iter().filter_map(|name| Some((*name, read(folder, name).ok()?))).collect();
-        Ok(Self { trigger, brightness: read(folder, "brightness")?, delays })
-    }
-
-    /// The trigger first: it sets brightness and delays of its own.
-    fn restore(&self, folder: &Path) -> io::Result<()> {
-        fs::write(folder.join("trigger"), &self.trigger)?;
-        for (name, delay) in &self.delays {
-            fs::write(folder.join(name), delay)?;
-        }
-        if self.trigger == "none" {
-            fs::write(folder.join("brightness"), &self.brightness)?;
-        }
-        Ok(())
-    }
-}
-
-fn read(folder: &Path, name: &str) -> io::Result<String> {
-    Ok(fs::read_to_string(folder.join(name))?.trim().to_owned())
-}
-
 impl Lamp for Act {
     fn set(&mut self, level: u8) -> Result<(), String> {
         let brightness = if level >= ON_FROM { &self.full } else { "0" };
@@ -107,8 +140,9 @@ impl Lamp for Act {
 
 impl Drop for Act {
     fn drop(&mut self) {
-        if let Err(error) = self.before.restore(&self.folder) {
-            log::debug!("{} is not as it was: {error}", self.folder.display());
+        match self.before.restore(&self.folder) {
+            Ok(()) => self.memory.forget(),
+            Err(error) => log::debug!("{} is not as it was: {error}", self.folder.display()),
         }
     }
 }

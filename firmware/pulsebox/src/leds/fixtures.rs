@@ -190,7 +190,13 @@ impl Fixtures {
         for fixture in &mut self.fixtures {
             let at = match &mut fixture.light {
                 Light::Ours { player, at } => match player.light(now) {
-                    Ok(edge) => edge,
+                    Ok(edge) => {
+                        // Not before: one that is taken and cannot be lit is not told of every 10 s.
+                        if fixture.told.take().is_some() {
+                            log::info!("the LED `{}` lights again, at {at}", fixture.owner.name());
+                        }
+                        edge
+                    }
                     Err(problem) => {
                         let why = NotTaken { at: at.clone(), problem };
                         self.given_up.extend(fixture.fail(why, now));
@@ -258,9 +264,6 @@ impl Fixture {
     fn settle(&mut self, taken: Result<Option<Taken>, NotTaken>, now: Instant) {
         match taken {
             Ok(Some(taken)) => {
-                if self.told.take().is_some() {
-                    log::info!("the LED `{}` lights again, at {}", self.owner.name(), taken.at);
-                }
                 self.light = Light::Ours { player: Player::new(taken.lamp), at: taken.at };
                 self.play();
             }

@@ -1,11 +1,12 @@
 //! An LED on a GPIO line, through the kernel's character devices (`/dev/gpiochip*`).
 //!
-//! A chip is found by its label and never by its number, which differs from kernel to kernel. The line's direction
-//! and level are kept, and put back when the line is released.
+//! A chip is found by its label and never by its number, which differs from kernel to kernel. A line is given back as
+//! an input, whatever it was found as: an output may be what a killed predecessor left (Raspberry Pi's kernels keep a
+//! line driven after its holder's death), and an LED that is put back to "all up" lies for as long as nobody looks.
 
 use std::path::PathBuf;
 
-use gpiocdev::line::{Direction, Value};
+use gpiocdev::line::Value;
 use gpiocdev::request::Config;
 use gpiocdev::{Chip, Error, Request};
 
@@ -24,8 +25,6 @@ const FORBIDDEN: [i32; 2] = [13, 1];
 pub struct GpioLine {
     request: Request,
     line: u32,
-    /// The line was an output with this level; none: an input.
-    was_output: Option<Value>,
 }
 
 /// Takes a line, dark, and says where it is. Blocks for a moment.
@@ -33,10 +32,35 @@ pub struct GpioLine {
 /// # Errors
 /// No such chip or line, no permission, or somebody else has it.
 pub fn take(wanted: &Line) -> Result<(GpioLine, String), NotTaken> {
+    let mut dark = Config::default();
+    dark.with_line(wanted.line).as_output(Value::Inactive);
+    if wanted.active_low {
+        dark.as_active_low();
+    }
+    let (request, at) = request(wanted, dark)?;
+    Ok((GpioLine { request, line: wanted.line }, at))
+}
+
+/// Makes a line an input that nobody holds, and says where it is: what is left of a daemon that was killed goes dark.
+/// Blocks for a moment.
+///
+/// # Errors
+/// As [`take`].
+pub fn let_go(wanted: &Line) -> Result<String, NotTaken> {
+    request(wanted, input(wanted.line)).map(|(_, at)| at)
+}
+
+fn input(line: u32) -> Config {
+    let mut input = Config::default();
+    input.with_line(line).as_input();
+    input
+}
+
+fn request(wanted: &Line, config: Config) -> Result<(Request, String), NotTaken> {
     let not_taken = |chip: &str, problem: String| NotTaken { at: place(wanted.line, chip), problem };
     let chip = find(wanted.chip.as_deref())
         .map_err(|problem| not_taken(wanted.chip.as_deref().unwrap_or("the header's chip"), problem))?;
-    let request = request(&chip, wanted).map_err(|problem| not_taken(&chip.label, problem))?;
+    let request = held(&chip, wanted.line, config).map_err(|problem| not_taken(&chip.label, problem))?;
     Ok((request, place(wanted.line, &chip.label)))
 }
 
@@ -67,6 +91,7 @@ fn find(label: Option<&str>) -> Result<Found, String> {
             path.display()
         ));
     }
+    labels.sort_unstable();
     labels.dedup();
     Err(match (label, labels.is_empty()) {
         (_, true) => "this machine has no GPIO chip (/dev/gpiochip*); take the LED's line out of pulsebox.yaml".into(),
@@ -93,9 +118,7 @@ fn chips() -> (Vec<Found>, Option<PathBuf>) {
     (found, forbidden)
 }
 
-/// The line without a level of its own first: what it was is read from it before it is ours to drive.
-fn request(found: &Found, wanted: &Line) -> Result<GpioLine, String> {
-    let line = wanted.line;
+fn held(found: &Found, line: u32, config: Config) -> Result<Request, String> {
     if line >= found.lines {
         let last = found.lines.saturating_sub(1);
         return Err(format!("this chip has lines 0 to {last}; choose one of them"));
@@ -104,26 +127,8 @@ fn request(found: &Found, wanted: &Line) -> Result<GpioLine, String> {
     if info.used {
         return Err(taken(&info.consumer));
     }
-    let request = Request::builder()
-        .on_chip(&found.path)
-        .with_consumer(CONSUMER)
-        .with_line(line)
-        .as_is()
-        .request()
-        .map_err(|error| refused(&error))?;
-    let was_output = match info.direction {
-        Direction::Output => Some(request.value(line).map_err(|error| refused(&error))?),
-        Direction::Input => None,
-    };
-    // From here on the line is put back, whatever comes.
-    let lit = GpioLine { request, line, was_output };
-    let mut output = Config::default();
-    output.with_line(line).as_output(Value::Inactive);
-    if wanted.active_low {
-        output.as_active_low();
-    }
-    lit.request.reconfigure(&output).map_err(|error| refused(&error))?;
-    Ok(lit)
+    let mut request = Request::from_config(config);
+    request.on_chip(&found.path).with_consumer(CONSUMER).request().map_err(|error| refused(&error))
 }
 
 fn taken(consumer: &str) -> String {
@@ -157,14 +162,8 @@ impl Lamp for GpioLine {
 
 impl Drop for GpioLine {
     fn drop(&mut self) {
-        let mut before = Config::default();
-        before.with_line(self.line).as_active_high();
-        match self.was_output {
-            Some(level) => before.as_output(level),
-            None => before.as_input(),
-        };
-        if let Err(error) = self.request.reconfigure(&before) {
-            log::debug!("GPIO line {} is not as it was: {error}", self.line);
+        if let Err(error) = self.request.reconfigure(&input(self.line)) {
+            log::debug!("GPIO line {} is not an input again: {error}", self.line);
         }
     }
 }

@@ -3,8 +3,11 @@
 //!
 //! [`card`] says what is shown, [`pattern`] how it blinks, [`player`] when; [`wiring`] says which LEDs there are and
 //! takes them ([`gpio`], [`pwm`], [`act`]); [`fixtures`] are those that are ours; [`room`] holds all together.
+//! [`absence`] is what they show when none of this runs.
 
+pub mod absence;
 pub mod act;
+pub mod before;
 pub mod card;
 pub mod demo;
 pub mod fixtures;
@@ -12,6 +15,7 @@ pub mod gpio;
 pub mod own;
 pub mod pattern;
 pub mod pi;
+pub mod pins;
 pub mod player;
 pub mod pwm;
 pub mod quiet;

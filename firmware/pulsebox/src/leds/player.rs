@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::pattern::Pattern;
 
-/// What lights up. Dropping it gives the line back as it was, and may block for a moment.
+/// What lights up. Dropping it gives it back, and may block for a moment.
 pub trait Lamp: Send {
     /// Lights it, 0 to 100 percent. Blocks for a few microseconds.
     ///

@@ -4,12 +4,14 @@
 //! line must be given to the PWM in config.txt (`dtoverlay=pwm,pin=18,func=2`); see docs/leds.md.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use rppal::pwm::{Polarity, Pwm};
 use rppal::system::{DeviceInfo, SoC};
 
+use super::pins::{DEVICE_TREE, pins};
 use super::player::Lamp;
 use super::wiring::Line;
 
@@ -26,24 +28,37 @@ pub struct PwmLine {
     brightness: u8,
 }
 
-/// Takes a line's PWM, dark, and says where it is; none where it has none, or brightness is full. What fails here is
-/// lit without dimming. May block for a second.
-pub fn take(line: &Line) -> Option<(PwmLine, String)> {
+/// Takes a line's PWM, dark, and says where it is; none where it has none, config.txt did not give it this line, or
+/// brightness is full. May block for a second.
+///
+/// # Errors
+/// Why the PWM that has this line cannot be had.
+pub fn take(line: &Line) -> Result<Option<(PwmLine, String)>, String> {
     if line.brightness >= 100 || line.chip.is_some() {
-        return None;
+        return Ok(None);
     }
+    let Some((chip, channel)) = place(line.line) else { return Ok(None) };
+    let pwm = open(chip, channel, line).map_err(|error| refused(&error))?;
+    let at = format!("line {} as channel {channel} of pwmchip{chip}", line.line);
+    Ok(Some((PwmLine { pwm, brightness: line.brightness }, at)))
+}
+
+/// Chip and channel that drive this line now. A channel has two lines up to the Pi 4: that there is a PWM says nothing
+/// of where it goes, and what hangs on the other line may be a fan.
+fn place(line: u32) -> Option<(u8, u8)> {
     let soc = DeviceInfo::new().ok()?.soc();
-    let channel = channel(soc, line.line)?;
+    let channel = channel(soc, line)?;
     let chip = header_chip(Path::new(CLASS), if soc == SoC::Bcm2712 { RP1 } else { BCM })?;
-    match open(chip, channel, line) {
-        Ok(pwm) => {
-            let at = format!("line {} as channel {channel} of pwmchip{chip}", line.line);
-            Some((PwmLine { pwm, brightness: line.brightness }, at))
+    let device = Path::new(CLASS).join(format!("pwmchip{chip}/device/of_node"));
+    pins(&device, Path::new(DEVICE_TREE)).contains(&line).then_some((chip, channel))
+}
+
+fn refused(error: &rppal::pwm::Error) -> String {
+    match error {
+        rppal::pwm::Error::Io(error) if error.kind() == ErrorKind::PermissionDenied => {
+            "no permission to the PWM; install systemd/pulsebox.rules (docs/leds.md)".into()
         }
-        Err(error) => {
-            log::info!("GPIO line {} is not dimmed: {error}", line.line);
-            None
-        }
+        error => format!("the PWM refuses ({error})"),
     }
 }
 

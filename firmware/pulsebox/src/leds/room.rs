@@ -30,7 +30,7 @@ pub struct Means {
     pub wiring: Arc<dyn Wiring>,
 }
 
-/// Shows how box and cameras are until `stop`; then every LED is given back as it was.
+/// Shows how box and cameras are until `stop`; then every LED is given back.
 pub async fn run(means: Means, stop: CancellationToken) {
     let Means { board, mut config, clock, wiring } = means;
     let machine = {
@@ -46,9 +46,11 @@ pub async fn run(means: Means, stop: CancellationToken) {
         if config.has_changed().unwrap_or(false) {
             fixtures.want(wanted(&config.borrow_and_update()), now);
         }
-        let (hours, zone) = (config.borrow().leds.quiet_hours, config.borrow().timezone.clone());
+        // Borrowed once: two borrows of a watch in one statement and a writer between them wait for each other.
+        let config_now = config.borrow().clone();
+        let hours = config_now.leds.quiet_hours;
         let wall = clock.now();
-        let is_quiet = is_quiet(hours, wall, &zone);
+        let is_quiet = is_quiet(hours, wall, &config_now.timezone);
         let shown = {
             let snapshot = snapshots.borrow_and_update();
             let shown = identify.shown(&snapshot, is_quiet, wall, now);

@@ -1,10 +1,11 @@
 //! Where the LEDs are, and who takes them: what the configuration wants, and the hardware that is asked for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 
 use super::act::{self, Act};
+use super::before::Memory;
 use super::card::BoxLamp;
 use super::player::Lamp;
 use super::{gpio, pi, pwm};
@@ -100,35 +101,100 @@ pub trait Wiring: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Kernel {
     leds: PathBuf,
+    memory: Memory,
 }
 
 impl Default for Kernel {
+    /// What systemd gives the service as `RuntimeDirectory=` keeps how ACT was.
     fn default() -> Self {
-        Self { leds: act::CLASS.into() }
+        let runtime = std::env::var_os("RUNTIME_DIRECTORY").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        Self { memory: Memory::new(runtime.as_deref()), ..Self::with_leds(act::CLASS.into()) }
     }
 }
 
 impl Kernel {
-    /// With another folder in the place of `/sys/class/leds`.
+    /// With another folder in the place of `/sys/class/leds`, and none to keep anything in.
     pub fn with_leds(leds: PathBuf) -> Self {
-        Self { leds }
+        Self { leds, memory: Memory::default() }
+    }
+
+    /// Keeps in this folder, which outlives the daemon, how ACT was. Without one, what a killed daemon left is taken
+    /// for that.
+    pub fn remembering(self, runtime: &Path) -> Self {
+        Self { memory: Memory::new(Some(runtime)), ..self }
+    }
+
+    /// As [`act::blink`].
+    ///
+    /// # Errors
+    /// As [`act::blink`].
+    pub fn blink_act(&self) -> Result<Option<String>, NotTaken> {
+        act::blink(&self.leds, &self.memory)
+    }
+
+    /// Makes a line dark that nobody holds, and says where it is. May block for a second.
+    ///
+    /// # Errors
+    /// As [`gpio::let_go`].
+    pub fn let_go(&self, line: &Line) -> Result<String, NotTaken> {
+        match pwm::take(line) {
+            // Dropped, it is switched off.
+            Ok(Some((_, at))) => Ok(at),
+            Ok(None) | Err(_) => gpio::let_go(line),
+        }
+    }
+
+    fn take_line(line: &Line) -> Result<Taken, NotTaken> {
+        let undimmed = match pwm::take(line) {
+            Ok(Some((lamp, at))) => return Ok(Taken { lamp: Box::new(lamp), at }),
+            Ok(None) => None,
+            Err(why) => Some(why),
+        };
+        match gpio::take(line) {
+            Ok((lamp, at)) => Ok(Taken { lamp: Box::new(lamp), at }),
+            Err(why) => Err(why.besides(undimmed)),
+        }
+    }
+}
+
+impl NotTaken {
+    /// The first way's problem is the cause of the second's, so it is told first.
+    fn besides(self, undimmed: Option<String>) -> Self {
+        match undimmed {
+            Some(why) => {
+                Self { problem: format!("it cannot be dimmed: {why}. Without that: {}", self.problem), ..self }
+            }
+            None => self,
+        }
     }
 }
 
 impl Wiring for Kernel {
     fn take(&self, place: &Place) -> Result<Option<Taken>, NotTaken> {
         match place {
-            Place::Act => Ok(Act::take(&self.leds, pi::is_one())?.map(|(lamp, at)| Taken { lamp: Box::new(lamp), at })),
-            Place::Line(line) => {
-                if let Some((lamp, at)) = pwm::take(line) {
-                    return Ok(Some(Taken { lamp: Box::new(lamp), at }));
-                }
-                gpio::take(line).map(|(lamp, at)| Some(Taken { lamp: Box::new(lamp), at }))
+            Place::Act => {
+                let taken = Act::take(&self.leds, &self.memory, pi::is_one())?;
+                Ok(taken.map(|(lamp, at)| Taken { lamp: Box::new(lamp), at }))
             }
+            Place::Line(line) => Self::take_line(line).map(Some),
         }
     }
 
     fn machine(&self) -> Option<String> {
         pi::model()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_neither_dimmed_nor_switched_is_told_with_both_reasons() {
+        let gpio = NotTaken { at: "line 18".into(), problem: "the kernel uses this pin".into() };
+        assert_eq!(gpio.clone().besides(None), gpio);
+        let both = gpio.besides(Some("no permission".into()));
+        assert_eq!(both.at, "line 18");
+        assert_eq!(both.problem, "it cannot be dimmed: no permission. Without that: the kernel uses this pin");
     }
 }

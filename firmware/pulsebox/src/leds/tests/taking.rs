@@ -1,5 +1,6 @@
 //! LEDs that are taken, given back, refused, broken and mended.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -99,6 +100,42 @@ async fn an_led_that_breaks_is_given_up_while_the_others_go_on_and_comes_back_in
     let begun = Instant::now();
     sleep(Duration::from_secs(20)).await;
     assert_eq!(house.recorder.of("line 17", begun), house.recorder.of("act", begun));
+    house.end().await;
+}
+
+/// Counts what is logged of the LED `shed`, which no other test has.
+struct Counter;
+
+static TOLD: AtomicUsize = AtomicUsize::new(0);
+
+impl log::Log for Counter {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.args().to_string().contains("`shed`") {
+            TOLD.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_led_that_is_taken_and_never_lights_is_logged_once() {
+    log::set_logger(&Counter).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    let recorder = Recorder::default();
+    recorder.break_it("line 23", Some("the chip is gone"));
+    let camera = "streams: [{ id: shed, name: Shed, url: \"rtsp://127.0.0.1/\", led: 23 }]";
+    let house = House::with(camera, "2026-11-21T12:00:00Z", recorder);
+    sleep(Duration::from_secs(65)).await;
+    assert!(house.recorder.entries("line 23").iter().filter(|entry| **entry == Taken).count() >= 6, "it is tried");
+    assert_eq!(TOLD.load(Ordering::Relaxed), 1);
+    house.recorder.break_it("line 23", None);
+    sleep(PATIENCE).await;
+    assert_eq!(TOLD.load(Ordering::Relaxed), 2, "that it lights again");
     house.end().await;
 }
 
