@@ -127,9 +127,10 @@ class _Plugged:
             self._answer(number, 0, answer[:length] if is_in else b"", length)
 
     def _unlink(self, number: int, which: int) -> None:
+        # Told under the lock: an answer after this to a request that the driver took back makes it pull the plug.
         with self._asked:
             was_waiting = self._waiting.pop(which, None) is not None
-        self._send(struct.pack(">5Ii24x", UNLINKED, number, 0, 0, 0, NO_LONGER if was_waiting else 0))
+            self._send(struct.pack(">5Ii24x", UNLINKED, number, 0, 0, 0, NO_LONGER if was_waiting else 0))
 
     def _answer(self, number: int, status: int, data: bytes, length: int) -> None:
         done = len(data) or length
@@ -165,32 +166,34 @@ class _Plugged:
         shown, due = 0, time.monotonic()
         try:
             while True:
-                first = self._next_request()
+                with self._asked:
+                    self._until_asked()
                 time.sleep(max(0.0, due - time.monotonic()))
                 # Chosen only now: between two streams a test may give it other pictures.
                 picture = self._camera.pictures[shown % len(self._camera.pictures)]
-                self._give(picture, shown & 1, first)
+                self._give(picture, shown & 1)
                 shown, due = shown + 1, max(due, time.monotonic()) + 1 / self._camera.fps
         except (OSError, EOFError):
             pass
 
-    def _give(self, picture: bytes, frame: int, first: tuple[int, int]) -> None:
+    def _give(self, picture: bytes, frame: int) -> None:
         at = 0
         while at < len(picture):
-            number, length = first if at == 0 else self._next_request()
-            part = picture[at : at + length - 2]
-            at += len(part)
-            # UVC 1.0, 2.4.3.3: bit 0 changes with each frame, bit 1 ends it.
-            head = bytes((2, 0x80 | frame | (2 if at >= len(picture) else 0)))
-            self._answer(number, 0, head + part, 0)
+            with self._asked:
+                self._until_asked()
+                number, length = self._waiting.popitem(last=False)
+                part = picture[at : at + length - 2]
+                at += len(part)
+                # UVC 1.0, 2.4.3.3: bit 0 changes with each frame, bit 1 ends it.
+                head = bytes((2, 0x80 | frame | (2 if at >= len(picture) else 0)))
+                self._answer(number, 0, head + part, 0)
 
-    def _next_request(self) -> tuple[int, int]:
-        with self._asked:
-            while not self._is_gone and (not self._waiting or self._camera.is_silent):
-                self._asked.wait(0.1)
-            if self._is_gone:
-                raise EOFError
-            return self._waiting.popitem(last=False)
+    def _until_asked(self) -> None:
+        """Waits, with the lock, for a request."""
+        while not self._is_gone and (not self._waiting or self._camera.is_silent):
+            self._asked.wait(0.1)
+        if self._is_gone:
+            raise EOFError
 
 
 def _settings(camera: Webcam) -> bytes:
