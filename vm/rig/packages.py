@@ -1,6 +1,6 @@
 """Debian packages of another suite and architecture, by name, without touching the system.
 
-apt-get does the work, with folders of its own in `target/vm/apt` and a system that has nothing installed. The archive
+apt-get does the work, with folders of its own in `target/qemu/apt` and a system that has nothing installed. The archive
 is the one that this system itself uses. Root is not needed.
 """
 

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-HOME = REPOSITORY / "target" / "vm"
+# Not target/vm: there cargo keeps what it builds for the profile of that name.
+HOME = REPOSITORY / "target" / "qemu"
 CACHE = HOME / "cache"
 LOG = HOME / "log"
 

@@ -1,4 +1,4 @@
-"""QEMU 10 for arm64 guests: this system's, if it is as new, else Debian's of trixie unpacked into `target/vm`.
+"""QEMU 10 for arm64 guests: this system's, if it is as new, else Debian's of trixie unpacked into `target/qemu`.
 
 Debian 12 has 7.2, whose Pi lacks too much. The unpacked one runs on its own C library, so the system stays as it is.
 """
@@ -27,7 +27,7 @@ def command() -> list[str]:
         "qemu",
         key_of(wanted, Path(__file__)),
         lambda new: archive.unpack(wanted, new),
-        "a QEMU of Debian trixie in target/vm, because this system's is older than 10 (60 MB to fetch)",
+        "a QEMU of Debian trixie in target/qemu, because this system's is older than 10 (60 MB to fetch)",
     )
     libraries = next((place / "usr/lib").glob("*-linux-gnu"))
     loader = next(libraries.glob("ld-linux-*.so.*"))

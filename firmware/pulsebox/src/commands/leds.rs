@@ -48,6 +48,12 @@ pub fn demo(args: &Args) -> ExitCode {
         let names: Vec<&str> = CARD.iter().map(|row| row.name).collect();
         return fail(USAGE, &format!("`{name}` is not on the LED card; on it are {}", names.join(", ")));
     }
+    if args.config.is_none() && !Path::new(DEFAULT).exists() {
+        say(&format!(
+            "There is no {DEFAULT} in this folder: only the Pi's own LED is played. --config FILE says where yours is; \
+             the service's is /var/lib/pulsebox/pulsebox.yaml."
+        ));
+    }
     let config = match read(args.config.as_deref()) {
         Ok(config) => config,
         Err(problem) => return fail(1, &problem),

@@ -198,7 +198,11 @@ pub fn describe(stream: &StreamInfo) -> String {
         codec,
         stream.width.zip(stream.height).map(|(w, h)| format!("{w}×{h}")),
         stream.fps.map(|fps| format!("{fps:.1} fps")),
-        stream.kbps.map(|kbps| format!("{kbps} kbit/s")),
+        // Of pictures that are not coded: nobody reads six digits.
+        stream.kbps.map(|kbps| match kbps {
+            0..20_000 => format!("{kbps} kbit/s"),
+            _ => format!("{} Mbit/s", (kbps + 500) / 1000),
+        }),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
