@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// The most bytes of one raw picture: 16 MB, 4K (3840×2160) of two bytes a pixel. Some three of them are held for each
+/// camera (its thread, live views), besides what is made of them.
+pub const MAX_RAW: u32 = 16 << 20;
+
 /// The form of the pixels, by what the kernel calls them (V4L2's pixel formats).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RawFormat {

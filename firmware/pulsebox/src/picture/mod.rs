@@ -32,7 +32,7 @@ pub(crate) use annexb::nal_units;
 pub(crate) use h265::sequence_parameters as h265_parameters;
 pub use judge::Memory;
 pub use looks::Looks;
-pub use raw::{MAX_RAW, develop};
+pub use raw::develop;
 pub use video::{Picture, StreamDecoder};
 use whole::Whole;
 
@@ -41,7 +41,7 @@ pub const MAX_SIDE: u32 = 8192;
 /// The largest picture that is looked at, pixels: 36 MP holds 8K (7680×4320). Above 9.4 MP H.264 is
 /// proved by its structure alone, and JPEG above 16 MP (8 MP where it is progressive).
 pub const MAX_PIXELS: u32 = 36_000_000;
-/// The most bytes that one encoded key frame may have: 16 MB. Pictures that are not coded: [`MAX_RAW`].
+/// The most bytes that one encoded key frame may have: 16 MB. Pictures that are not coded: [`crate::camera::raw::MAX_RAW`].
 pub const MAX_ENCODED: usize = 16 << 20;
 /// The widest thumbnail, pixels.
 pub const THUMBNAIL_WIDTH: u32 = 640;
@@ -103,7 +103,7 @@ pub struct Structure {
 ///
 /// # Errors
 /// `undecodable` for bytes that are no whole key frame of `frame.codec`; `unsupported` for a picture
-/// beyond [`MAX_SIDE`], [`MAX_PIXELS`], [`MAX_ENCODED`] or [`MAX_RAW`].
+/// beyond [`MAX_SIDE`], [`MAX_PIXELS`], [`MAX_ENCODED`] or [`crate::camera::raw::MAX_RAW`].
 pub fn look(frame: &Frame, want_thumbnail: bool) -> Result<Looked, Fault> {
     if frame.codec != Codec::Raw && frame.data.len() > MAX_ENCODED {
         return Err(unsupported(format!(

@@ -8,11 +8,8 @@ mod bayer;
 mod tests;
 
 use super::{Jpeg, Looked, MAX_SIDE, Whole, admit_size, decoded, encode, undecodable, unsupported};
+use crate::camera::raw::MAX_RAW;
 use crate::camera::{Fault, Frame, RawFormat, RawLayout};
-
-/// The most bytes that one picture which is not coded may have: 16 MB, 4K of two bytes
-/// a pixel.
-pub const MAX_RAW: usize = 16 << 20;
 
 /// The JPEG quality of [`develop`], 1 to 100.
 const QUALITY: u8 = 80;
@@ -41,7 +38,7 @@ pub(super) fn whole(frame: &Frame, want_chroma: bool) -> Result<Whole, Fault> {
     let layout = frame.raw.as_ref().ok_or_else(|| undecodable("the raw picture does not say how its pixels lie"))?;
     let bytes = &frame.data[..];
     admit_size(layout.width, layout.height)?;
-    if bytes.len() > MAX_RAW {
+    if bytes.len() > MAX_RAW as usize {
         return Err(unsupported(format!(
             "the raw picture has {} bytes; at most {MAX_RAW} are read. Choose a smaller picture",
             bytes.len()

@@ -28,7 +28,7 @@ use super::light::Light;
 use super::media;
 use super::mend::{self, ParameterSets};
 use super::share::{Got, Opener, Source, Stage};
-use crate::camera::raw::{RawFormat, RawLayout};
+use crate::camera::raw::{MAX_RAW, RawFormat, RawLayout};
 use crate::camera::{Codec, Fault, Frame, Verdict};
 
 /// The kernel's number of video devices (`Documentation/admin-guide/devices.txt`).
@@ -37,9 +37,6 @@ const VIDEO_MAJOR: u32 = 81;
 const GIVEN_WITHIN: Duration = Duration::from_millis(1500);
 /// …and is looked after this often.
 const GIVEN_ASKED: Duration = Duration::from_millis(100);
-/// The most bytes of one raw picture: 16 MB, 4K of two bytes a pixel. Some three of them are held for each camera
-/// (`share`, live views), besides what is made of them.
-const RAW_MAX: u32 = 16 << 20;
 /// The most bytes of a buffer for compressed pictures: 48 MB. Drivers announce far more than ever comes; what comes is
 /// bounded in [`mend`].
 const BUFFER_MAX: u32 = 48 << 20;
@@ -199,7 +196,7 @@ fn agreed(choice: Choice, format: &Format, wish: &Wish) -> Result<Set, Fault> {
             "the device has no pictures of the size that the URL asks for, but {width}×{height}"
         ));
     }
-    let most = if matches!(choice.coding, Coding::Raw(_)) { RAW_MAX } else { BUFFER_MAX };
+    let most = if matches!(choice.coding, Coding::Raw(_)) { MAX_RAW } else { BUFFER_MAX };
     if size > most {
         return unsupported(format!(
             "the device's pictures take {} MB each; at most {} MB are read. Ask for a smaller size",

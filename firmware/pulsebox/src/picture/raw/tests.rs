@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use zune_jpeg::JpegDecoder;
 
-use crate::camera::raw::{BayerDepth, BayerOrder};
+use crate::camera::raw::{BayerDepth, BayerOrder, MAX_RAW};
 use crate::camera::{Codec, Frame, RawFormat, RawLayout, Verdict};
 use crate::config::Alarm;
 use crate::picture::testkit::{Dice, Scene, frame};
@@ -211,7 +211,7 @@ mod damage {
         for (format, size, data) in [
             (RawFormat::Yuyv, (8194, 2), vec![0; 64]),
             (RawFormat::Yuyv, (8192, 8192), vec![0; 64]),
-            (RawFormat::Yuyv, (64, 32), vec![0; crate::picture::MAX_RAW + 1]),
+            (RawFormat::Yuyv, (64, 32), vec![0; MAX_RAW as usize + 1]),
             (bayer(17), (64, 32), vec![0; 64 * 32 * 2]),
             (bayer(8), (64, 32), vec![0; 64 * 32 * 2]),
         ] {
@@ -219,10 +219,9 @@ mod damage {
             let fault = look(&frame, false).expect_err("too much");
             assert_eq!(fault.verdict, Verdict::Unsupported, "{}", fault.detail);
         }
-        // More than a coded frame may have, and within what a raw one may.
-        let (width, height) = (4096, 2160);
+        let (width, height) = (3840, 2160);
         let large = framed(RawFormat::Yuyv, (width, height), width * 2, vec![128; width * height * 2]);
-        assert!(large.data.len() > crate::picture::MAX_ENCODED && look(&large, false).is_ok());
+        assert!(look(&large, false).is_ok(), "4K is read");
     }
 
     #[test]
