@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let index = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/dist/index.html");
+    // Asked for now and not when this was compiled: two work trees may share one target folder.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let index = Path::new(&here).join("../ui/dist/index.html");
     println!("cargo::rerun-if-changed=../ui/dist");
     if index.is_file() {
         return ExitCode::SUCCESS;

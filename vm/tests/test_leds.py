@@ -122,7 +122,7 @@ def test_lines_are_given_back_as_they_were(pins, raspi3b, pulsebox):
 
 
 def test_a_line_that_another_has_is_told_and_taken_when_it_is_free(pins, raspi3b, pulsebox):
-    raspi3b.ask(f"systemd-run --unit=holder -p KillSignal=SIGKILL gpioset --consumer=aquarium -c gpiochip0 {RED}=0")
+    raspi3b.ask(f"systemd-run --collect --unit=holder -p KillSignal=SIGKILL gpioset --consumer=aquarium -c gpiochip0 {RED}=0")
     try:
         raspi3b.ask("until gpioinfo -c gpiochip0 | grep -q aquarium; do sleep 0.2; done", 120)
         box = pulsebox(raspi3b, configuration(LEDS))

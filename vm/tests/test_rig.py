@@ -10,13 +10,18 @@ from vm.rig.console import CommandFailed, CommandLate
 from vm.rig.machine import Machine, MachineError
 
 
+def came_up(machine: Machine) -> tuple[str, str]:
+    """The system's state once it has started, and the units that failed."""
+    state = machine.run("systemctl is-system-running --wait", 200).text.strip()
+    return state, machine.ask("systemctl --failed --no-legend --plain")
+
+
 def test_systemd_comes_up_with_no_failed_unit(virt):
-    assert virt.ask("systemctl is-system-running --wait", 120) == "running"
-    assert virt.ask("systemctl --failed --no-legend") == ""
+    assert came_up(virt) == ("running", "")
 
 
 def test_a_pi_comes_up_with_its_own_lines_and_no_failed_unit(raspi3b):
-    assert raspi3b.ask("systemctl is-system-running --wait", 200) == "running"
+    assert came_up(raspi3b) == ("running", "")
     assert "pinctrl-bcm2835" in raspi3b.ask("gpiodetect")
 
 
