@@ -173,21 +173,7 @@ pub(super) fn report(at: Timestamp, verdict: Verdict) -> Report {
 }
 
 pub(super) fn status(camera: &str) -> CameraStatus {
-    CameraStatus {
-        id: camera.into(),
-        name: camera.to_uppercase(),
-        url: String::new(),
-        heartbeat_seconds: 15,
-        state: State::Unknown,
-        since: start(),
-        last: None,
-        recent: Arc::new([]),
-        incident: None,
-        thumbnail: None,
-        failures: 0,
-        paused_until: None,
-        next_check: None,
-    }
+    CameraStatus { name: camera.to_uppercase(), since: start(), ..CameraStatus::unseen(camera, State::Unknown) }
 }
 
 /// Everything readable from all of time.

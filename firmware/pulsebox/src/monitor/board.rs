@@ -207,6 +207,29 @@ pub struct CameraStatus {
     pub next_check: Option<Timestamp>,
 }
 
+#[cfg(test)]
+impl CameraStatus {
+    /// For tests: a camera called by its id that was never looked at, in this state since 1970.
+    pub(crate) fn unseen(id: impl Into<String>, state: State) -> Self {
+        let id = id.into();
+        Self {
+            name: id.clone(),
+            id,
+            url: String::new(),
+            heartbeat_seconds: 15,
+            state,
+            since: Timestamp::UNIX_EPOCH,
+            last: None,
+            recent: Arc::new([]),
+            incident: None,
+            thumbnail: None,
+            failures: 0,
+            paused_until: None,
+            next_check: None,
+        }
+    }
+}
+
 /// Whether the wall clock can be believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -94,21 +94,7 @@ mod tests {
         let mut snapshot = Snapshot::default();
         snapshot.host.network = true;
         for (n, &state) in states.iter().enumerate() {
-            let camera = CameraStatus {
-                id: n.to_string(),
-                name: n.to_string(),
-                url: String::new(),
-                heartbeat_seconds: 15,
-                state,
-                since: jiff::Timestamp::UNIX_EPOCH,
-                last: None,
-                recent: Arc::new([]),
-                incident: None,
-                thumbnail: None,
-                failures: 0,
-                paused_until: None,
-                next_check: None,
-            };
+            let camera = CameraStatus::unseen(n.to_string(), state);
             snapshot.cameras.insert(camera.id.clone(), Arc::new(camera));
         }
         snapshot

@@ -10,7 +10,6 @@ mod waves;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -88,19 +87,5 @@ async fn settled() {
 }
 
 fn camera(n: usize, state: State) -> CameraStatus {
-    CameraStatus {
-        id: n.to_string(),
-        name: n.to_string(),
-        url: String::new(),
-        heartbeat_seconds: 15,
-        state,
-        since: Timestamp::UNIX_EPOCH,
-        last: None,
-        recent: Arc::new([]),
-        incident: None,
-        thumbnail: None,
-        failures: 0,
-        paused_until: None,
-        next_check: None,
-    }
+    CameraStatus::unseen(n.to_string(), state)
 }

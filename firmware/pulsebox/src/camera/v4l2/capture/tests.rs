@@ -1,3 +1,5 @@
+//! Reading a device: what its driver may answer, and what becomes of it.
+
 use super::*;
 use crate::camera::raw::{BayerDepth, BayerOrder};
 

@@ -1,3 +1,5 @@
+//! The media controller's answers, from bytes and from nodes that have none.
+
 use super::*;
 
 #[test]

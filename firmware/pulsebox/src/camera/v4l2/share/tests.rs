@@ -1,3 +1,5 @@
+//! One device and its readers, on a source that is made up.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
