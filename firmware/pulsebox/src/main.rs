@@ -64,6 +64,8 @@ enum ConfigCommand {
         /// The configuration
         file: PathBuf,
     },
+    /// Take pulsebox.yaml from the card's boot partition, and its passwords off it; for the appliance
+    Import(commands::config::ImportArgs),
 }
 
 #[derive(Subcommand)]
@@ -92,5 +94,6 @@ fn main() -> ExitCode {
         Command::Leds { command: LedsCommand::Demo(args) } => commands::leds::demo(&args),
         Command::Leds { command: LedsCommand::Off(args) } => commands::leds::off(&args),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
+        Command::Config { command: ConfigCommand::Import(args) } => commands::config::import(&args),
     }
 }
