@@ -66,6 +66,8 @@ enum ConfigCommand {
     },
     /// Take pulsebox.yaml from the card's boot partition, and its passwords off it; for the appliance
     Import(commands::config::ImportArgs),
+    /// Make of `network:` what networkd and wpa_supplicant read, and say which of it changed; for the appliance
+    Network(commands::config::NetworkArgs),
 }
 
 #[derive(Subcommand)]
@@ -95,5 +97,6 @@ fn main() -> ExitCode {
         Command::Leds { command: LedsCommand::Off(args) } => commands::leds::off(&args),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
         Command::Config { command: ConfigCommand::Import(args) } => commands::config::import(&args),
+        Command::Config { command: ConfigCommand::Network(args) } => commands::config::network(&args),
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
-use pulsebox::config::{Config, Machine, Mqtt, ReadError, Store};
+use pulsebox::config::{Config, Machine, Mqtt, Network, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, box_id, clock_trust, watch_box, watch_network};
 use pulsebox::live::Live;
@@ -152,8 +152,8 @@ async fn daemon(store: Arc<Store>, data: &Path, machine: Machine) -> Result<(), 
     // A monitor that has ended or stands still is what the watchdog is for.
     let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
     rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
-    if machine == Machine::Appliance {
-        log::info!("this is the appliance");
+    if machine == Machine::Any && config.network != Network::default() {
+        log::warn!("`network:` does nothing here: this machine's own system sets its name and connections");
     }
     service::ready();
     log::info!("watching {} cameras", config.cameras.len());

@@ -158,16 +158,16 @@ impl Store {
                 (text, config, None)
             }
             Err(error) => {
-                let (text, config) = match (last_good(&path, machine), parse_on("", machine)) {
-                    (Some(kept), _) => {
+                let (text, config) = match last_good(&path, machine) {
+                    Some(kept) => {
                         log::error!("{}: the last good configuration is in force", error.summary());
                         kept
                     }
-                    (None, Ok((config, _))) if machine == Machine::Appliance => {
+                    None if machine == Machine::Appliance => {
                         log::error!("{}: nothing is watched until that is mended", error.summary());
-                        (String::new(), config)
+                        (String::new(), Config::nothing(machine))
                     }
-                    _ => return Err(error),
+                    None => return Err(error),
                 };
                 (text, config, Some(error.summary()))
             }
@@ -453,6 +453,17 @@ fn keep_good(path: &Path, text: &str) {
     if let Err(error) = on_disk::replace(&backup, text) {
         log::warn!("{}: the last good configuration cannot be kept ({error})", backup.display());
     }
+}
+
+/// The configuration that the daemon would have in force: the file's, the last good one, or else one with nothing to
+/// watch; and why it is not the file's. Blocks.
+pub fn read_in_force(path: &Path, machine: Machine) -> (Config, Option<String>) {
+    let fault = match super::read_on(path, machine) {
+        Ok((config, _)) => return (config, None),
+        Err(error) => error.summary(),
+    };
+    let kept = last_good(path, machine).map(|(_, config)| config);
+    (kept.unwrap_or_else(|| Config::nothing(machine)), Some(fault))
 }
 
 fn last_good(path: &Path, machine: Machine) -> Option<(String, Config)> {
