@@ -145,6 +145,7 @@ async fn daemon(store: Arc<Store>, data: &Path, machine: Machine) -> Result<(), 
     };
     rooms.spawn(leds::run(lit, stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
+    rooms.spawn(store.clone().follow_trial(stop.clone()));
     rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
     rooms.spawn(follow_clock(history.clone(), clock.clone(), stop.clone()));
     rooms.spawn(follow_settings(history, store.watch(), stop.clone()));

@@ -23,6 +23,7 @@ pub mod network;
 pub(crate) mod on_disk;
 mod problem;
 mod store;
+mod trial;
 mod words;
 mod yaml;
 
