@@ -25,6 +25,10 @@ enum Command {
         /// Where the history is kept
         #[arg(long, value_name = "DIR", default_value = "pulsebox-data")]
         data: PathBuf,
+        /// This is the appliance: the page is on port 80 and the LEDs are at their places unless the configuration says
+        /// otherwise, and the box's own services are spoken to
+        #[arg(long)]
+        appliance: bool,
     },
     /// Look at one camera once and say how it is
     Check(commands::check::Args),
@@ -80,7 +84,7 @@ fn main() -> ExitCode {
     pulsebox::allocator::tame();
     let cli = Cli::parse();
     match cli.command {
-        Command::Run { config, data } => commands::run::run(&config, &data),
+        Command::Run { config, data, appliance } => commands::run::run(&config, &data, appliance),
         Command::Check(args) => commands::check::run(&args),
         Command::Cameras(args) => commands::cameras::run(&args),
         Command::Password { data } => commands::password::forget(&data),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
-use pulsebox::config::{Config, Mqtt, ReadError, Store};
+use pulsebox::config::{Config, Machine, Mqtt, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, box_id, clock_trust, watch_box, watch_network};
 use pulsebox::live::Live;
@@ -41,9 +41,11 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Runs the daemon. Exit 0 after SIGTERM or SIGINT, 1 where it could not start.
-pub fn run(config: &Path, data: &Path) -> ExitCode {
+/// `appliance`: on the image for a Raspberry Pi, where root's services tell facts and take orders.
+pub fn run(config: &Path, data: &Path, appliance: bool) -> ExitCode {
     service::start_logging();
-    let store = match Store::load(config) {
+    let machine = if appliance { Machine::Appliance } else { Machine::Any };
+    let store = match Store::load_on(config, machine) {
         Ok(store) => Arc::new(store),
         Err(error) => return fail(1, &unstartable(&error)),
     };
@@ -51,7 +53,7 @@ pub fn run(config: &Path, data: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let ended = runtime.block_on(daemon(store, data));
+    let ended = runtime.block_on(daemon(store, data, machine));
     // A thread that hangs in the system's resolver must not hold the exit back.
     runtime.shutdown_timeout(Duration::from_millis(50));
     match ended {
@@ -72,7 +74,7 @@ fn unstartable(error: &ReadError) -> String {
     }
 }
 
-async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
+async fn daemon(store: Arc<Store>, data: &Path, machine: Machine) -> Result<(), String> {
     let signals = |e: std::io::Error| format!("cannot listen for signals: {e}");
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
@@ -150,6 +152,9 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     // A monitor that has ended or stands still is what the watchdog is for.
     let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
     rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
+    if machine == Machine::Appliance {
+        log::info!("this is the appliance");
+    }
     service::ready();
     log::info!("watching {} cameras", config.cameras.len());
 
