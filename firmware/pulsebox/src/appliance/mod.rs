@@ -6,6 +6,7 @@
 //! of this.
 
 pub mod asks;
+pub mod button;
 pub mod facts;
 mod keep;
 pub mod places;
