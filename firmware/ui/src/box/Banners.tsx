@@ -3,6 +3,7 @@ import { Notice, Rich } from "../components";
 import { route, to } from "../router";
 import { isAdmin } from "../session";
 import type { Appliance } from "../types";
+import { NetworkTrial } from "./NetworkTrial";
 import { isWriting } from "./words";
 
 export function ApplianceBanners({ appliance }: { appliance: Appliance }) {
@@ -12,6 +13,7 @@ export function ApplianceBanners({ appliance }: { appliance: Appliance }) {
   const more = isAdmin() && !isThere && <> <a href={to.settings("box")}>More</a></>;
   return (
     <>
+      {isAdmin() && <NetworkTrial />}
       {!isThere && update && isWriting(update.state) && (
         <Notice mood="warning"><strong>An update is under way: do not cut the power.</strong>{update.percent !== null && ` ${update.percent} %`}{more}</Notice>)}
       {!isThere && update?.state === "trying" && <Notice mood="info">A new version is on trial until network and cameras are as they were.{more}</Notice>}
