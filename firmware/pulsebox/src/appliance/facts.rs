@@ -41,6 +41,7 @@ impl Facts {
         let appliance = Appliance {
             slot: start.text("slot"),
             version: start.text("version"),
+            name: Fact::read(folder.join("name")).text("name"),
             start: start.start(),
             data: Fact::read(folder.join("data")).data(),
             import: Fact::read(folder.join("import")).import(),
@@ -148,11 +149,13 @@ mod tests {
                 "start",
                 "cause=watchdog\nmessage=The box hung = was restarted.\nslot=B\nversion=1.2.3\nundervoltage=yes\nboot=abc\n",
             ),
+            ("name", "name=pulsebox7\n"),
             ("data", "state=repaired\nmessage=It was damaged.\n"),
             ("import", "state=refused\nfile=pulsebox.txt\nmessage=pulsebox.txt:3:5: no such key\n"),
             ("update", "state=rolled-back\npercent=\nversion=1.2.4\nmessage=Cameras were missing.\nfuture=7\n"),
         ]);
-        let Appliance { slot, version, start, data, import, update } = read.appliance;
+        let Appliance { slot, version, name, start, data, import, update } = read.appliance;
+        assert_eq!(name.as_deref(), Some("pulsebox7"));
         let start = start.unwrap();
         assert_eq!((slot.as_deref(), version.as_deref()), (Some("B"), Some("1.2.3")));
         assert_eq!(

@@ -10,6 +10,8 @@ pub struct Appliance {
     pub slot: Option<String>,
     /// The image's version.
     pub version: Option<String>,
+    /// By which name it is found in the network, without `.local`: its own, or with a number where another has it.
+    pub name: Option<String>,
     /// Why the box started.
     pub start: Option<Start>,
     /// The data partition.
