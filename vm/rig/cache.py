@@ -23,13 +23,13 @@ def key_of(*ingredients: str | bytes | Iterable[object] | Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def cached(kind: str, key: str, make: Callable[[Path], None], what: str) -> Path:
+def cached(kind: str, key: str, make: Callable[[Path], None], what: str, keep: int = 1) -> Path:
     """The folder with what `make` puts into it, made at most once for a key.
 
-    Older ones of the same `kind` are removed. `what` tells the person who waits what is being made.
+    Of the same `kind` the newest `keep` are kept. `what` tells the person who waits what is being made.
     """
     place = CACHE / f"{kind}-{key}"
-    with _one_at_a_time():
+    with _one_at_a_time(kind):
         if place.is_dir():
             return place
         say(f"making {what}")
@@ -41,17 +41,17 @@ def cached(kind: str, key: str, make: Callable[[Path], None], what: str) -> Path
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
-        for old in CACHE.glob(f"{kind}-*"):
-            if old != new:
-                shutil.rmtree(old)
+        kept = CACHE.glob(f"{kind}-{'[0-9a-f]' * 16}")
+        for old in sorted(kept, key=lambda one: one.stat().st_mtime, reverse=True)[keep - 1 :]:
+            shutil.rmtree(old)
         new.rename(place)
     return place
 
 
 @contextmanager
-def _one_at_a_time():
+def _one_at_a_time(kind: str):
     """Two runs in one working copy do not make the same thing, nor remove what the other has just made."""
     HOME.mkdir(parents=True, exist_ok=True)
-    with (HOME / "lock").open("w") as lock:
+    with (HOME / f"lock-{kind}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -71,12 +71,12 @@ def unpacked(tree: Path) -> Kernel:
     return Kernel(release, image, broadcom / "bcm2837-rpi-3-b.dtb", tree / "usr")
 
 
-def copy_modules(kernel: Kernel, root: Path) -> None:
+def copy_modules(kernel: Kernel, root: Path, wanted: tuple[str, ...] = MODULES) -> None:
     """The wanted modules, unpressed (the guest is slow at that), with their index, into `root`/usr/lib/modules."""
     _depmod(kernel.tree.parent, kernel.release)
     source = kernel.tree / "lib/modules" / kernel.release
     target = root / "usr/lib/modules" / kernel.release
-    for path in closure(source, MODULES):
+    for path in closure(source, wanted):
         content = (source / path).read_bytes()
         place = target / path.removesuffix(".xz")
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vm.rig import qemu
@@ -62,7 +62,7 @@ class Machine:
         self.kind = KINDS[kind]
         self.name = name
         self.deadline = deadline if deadline is not None else self.kind.deadline
-        self.log = LOG / f"{name}.log"
+        self.console_log = LOG / f"{name}.log"
         self.boot_seconds = 0.0
         self._kernel, self._boot = kernel, boot
         self._files = dict(files or {})
@@ -86,28 +86,36 @@ class Machine:
 
     def start(self) -> None:
         """Power on, and wait until the guest's shell answers."""
-        LOG.mkdir(parents=True, exist_ok=True)
-        self.log.write_bytes(b"")
-        program = qemu.command()
+        self.console_log.parent.mkdir(parents=True, exist_ok=True)
+        self.console_log.write_bytes(b"")
         boot = self._boot or boot_files(self._kernel)
-        self._work = Path(tempfile.mkdtemp(prefix="pulsebox-vm-"))
         began = time.monotonic()
+        self._switch_on(lambda sockets: self._arguments(boot, sockets))
+        if boot.initrd is not None:
+            self._wait_ready(self.deadline)
+            # Devices that were there from the start have their nodes and links, and the network its address.
+            self.ask("udevadm settle --timeout=120; until [ -n \"$(ip route)\" ]; do sleep 0.2; done", 150)
+        self.boot_seconds = time.monotonic() - began
+
+    def _switch_on(self, arguments: Callable[[list[int]], list[str]]) -> None:
+        """Starts QEMU; `arguments` is given the numbers of its sockets for shell, monitor and test port."""
+        program = qemu.command()
+        self._work = Path(tempfile.mkdtemp(prefix="pulsebox-vm-"))
         ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
         self._sockets += ours
-        command = [*program, *self._arguments(boot, [one.fileno() for one in theirs])]
-        self._power_on(command, theirs)
+        self._power_on([*program, *arguments([one.fileno() for one in theirs])], theirs)
         self.console, self.monitor, self.test_port = Console(ours[0]), Monitor(ours[1]), Unasked(ours[2])
         try:
             self.monitor.greet()
             self._forwarded = self.monitor.forwarded()
-            if boot.initrd is not None:
-                self.console.wait_ready(self.deadline)
-                # Devices that were there from the start have their nodes and links, and the network its address.
-                self.console.ask("udevadm settle --timeout=120; until [ -n \"$(ip route)\" ]; do sleep 0.2; done", 150)
-        except (ConsoleError, MonitorError) as error:
-            late = f"{self.kind.name} is not up after {self.deadline:.0f} s"
-            raise MachineError(f"{late}: {error}\n{self.tail()}") from error
-        self.boot_seconds = time.monotonic() - began
+        except MonitorError as error:
+            raise MachineError(f"{error}\n{self.tail()}") from error
+
+    def _wait_ready(self, seconds: float) -> None:
+        try:
+            self.console.wait_ready(seconds)
+        except ConsoleError as error:
+            raise MachineError(f"{self.kind.name} is not up after {seconds:.0f} s: {error}\n{self.tail()}") from error
 
     def stop(self) -> None:
         """Power off at once, as if the plug were pulled. Does nothing on a machine that is off."""
@@ -138,11 +146,11 @@ class Machine:
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last that the guest's console said, and QEMU's own complaint if there is one."""
-        said = self.log.read_bytes().decode(errors="replace").splitlines()[-lines:]
+        said = self.console_log.read_bytes().decode(errors="replace").splitlines()[-lines:]
         complaint = ""
         if self._work is not None and (self._work / "qemu.err").exists():
             complaint = (self._work / "qemu.err").read_text(errors="replace").strip()
-        return "\n".join([f"--- the end of {self.log}:", *said, complaint]).rstrip()
+        return "\n".join([f"--- the end of {self.console_log}:", *said, complaint]).rstrip()
 
     @property
     def process(self) -> int:
@@ -175,23 +183,8 @@ class Machine:
             one.close()
 
     def _arguments(self, boot: Boot, sockets: list[int]) -> list[str]:
-        shell, monitor, test = sockets
         kind = self.kind
-        forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in self._ports)
-        arguments = [
-            *kind.options,
-            "-nodefaults",
-            "-display", "none",
-            "-chardev", f"file,id=console,path={self.log}",
-            "-chardev", f"socket,id=shell,fd={shell}",
-            "-chardev", f"socket,id=monitor,fd={monitor}",
-            "-mon", "chardev=monitor,mode=control",
-            "-chardev", f"socket,id=test,fd={test}",
-            "-qtest", "chardev:test",
-            "-qtest-log", "none",
-            "-netdev", f"user,id=net{forwards}",
-            "-kernel", str(boot.image),
-        ]  # fmt: skip
+        arguments = [*kind.options, *self._lines(sockets), "-kernel", str(boot.image)]
         if not self._reboots:
             arguments.append("-no-reboot")
         if boot.initrd is not None:
@@ -202,6 +195,23 @@ class Machine:
         if kind.needs_device_tree and boot.pi_device_tree is not None:
             arguments += ["-dtb", str(boot.pi_device_tree)]
         return [*arguments, *self._options]
+
+    def _lines(self, sockets: list[int]) -> list[str]:
+        """Whatever is booted: the lines to it, and its network."""
+        shell, monitor, test = sockets
+        forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in self._ports)
+        return [
+            "-nodefaults",
+            "-display", "none",
+            "-chardev", f"file,id=console,path={self.console_log},append=on",
+            "-chardev", f"socket,id=shell,fd={shell}",
+            "-chardev", f"socket,id=monitor,fd={monitor}",
+            "-mon", "chardev=monitor,mode=control",
+            "-chardev", f"socket,id=test,fd={test}",
+            "-qtest", "chardev:test",
+            "-qtest-log", "none",
+            "-netdev", f"user,id=net{forwards}",
+        ]  # fmt: skip
 
     def _initrd(self, initial: Path) -> Path:
         """The initial root, and behind it a second archive with what this boot alone brings."""

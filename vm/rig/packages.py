@@ -106,9 +106,12 @@ class Archive:
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         (self.home / "status").touch()
         source = debian_archive()
-        lines = [f"deb [signed-by={KEYS} arch={self.architecture}] {source} {suite} main\n" for suite in self.suites]
+        lines = [self._line(source, suite) for suite in self.suites]
         (self.home / "etc/apt/sources.list.d/rig.list").write_text("".join(lines))
         self._apt("update")
+
+    def _line(self, source: str, suite: str) -> str:
+        return f"deb [signed-by={KEYS} arch={self.architecture}] {source} {suite} main\n"
 
     def _apt(self, *arguments: str, folder: Path | None = None) -> str:
         settings = {
@@ -124,6 +127,35 @@ class Archive:
         }
         options = [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
         return _run(["apt-get", "-q", *options, *arguments], folder)
+
+
+class SourceArchive(Archive):
+    """Debian's archive of sources. apt checks its signature, and each file by that."""
+
+    def __init__(self, suite: str) -> None:
+        host = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, timeout=60, check=True)
+        super().__init__(host.stdout.strip(), (suite,))
+        self.home = HOME / "apt" / f"source-{suite}"
+
+    def version(self, name: str) -> str:
+        """Its makers' version of a source package today. Asked of the archive once a month, else remembered."""
+        remembered = self.home / f"version-{name}"
+        if not remembered.exists() or time.time() - remembered.stat().st_mtime > FRESH:
+            self._update()
+            told = self._apt("source", "--download-only", "--tar-only", "--print-uris", name)
+            found = re.search(rf" {re.escape(name)}_(\S+)\.orig\.tar\.", told)
+            remembered.write_text(found.group(1) if found else "")
+        return remembered.read_text()
+
+    def fetch(self, name: str, into: Path) -> None:
+        """The makers' own archive of a source package, without Debian's changes, into a folder."""
+        into.mkdir(parents=True, exist_ok=True)
+        if not any((self.home / "var/lib/apt/lists").glob("*_Sources*")):
+            self._update()
+        self._apt("source", "--download-only", "--tar-only", name, folder=into)
+
+    def _line(self, source: str, suite: str) -> str:
+        return f"deb-src [signed-by={KEYS}] {source} {suite} main\n"
 
 
 def _parse_versions(text: str) -> list[Package]:

@@ -78,9 +78,9 @@ def boot_files(kernel_name: str = "trixie") -> Boot:
         _finish_root(work / "root")
         kernel.copy_modules(parts, work / "root")
         shutil.copy(parts.image, place / "vmlinuz")
-        _device_tree(parts.pi_device_tree, place / "pi.dtb")
+        device_tree(parts.pi_device_tree, place / "pi.dtb")
         (place / "initrd").write_bytes(_initial_root(work / "root", parts.release))
-        _squash(work / "root", place / "root.squashfs")
+        squash(work / "root", place / "root.squashfs")
         shutil.rmtree(work)
 
     what = f"a root of Debian's packages with the kernel of {kernel_name} (150 MB to fetch, about a minute)"
@@ -95,29 +95,29 @@ def _finish_root(root: Path) -> None:
         if rules.name not in UDEV_RULES:
             rules.unlink()
     etc = root / "etc"
-    _users(root)
-    _write(etc / "hostname", "guest\n")
-    _write(etc / "hosts", "127.0.0.1 localhost guest\n")
-    _write(etc / "machine-id", "7069" * 8 + "\n")
-    _write(etc / "resolv.conf", "nameserver 10.0.2.3\n")
-    _write(etc / "fstab", "")
+    users(root)
+    write(etc / "hostname", "guest\n")
+    write(etc / "hosts", "127.0.0.1 localhost guest\n")
+    write(etc / "machine-id", "7069" * 8 + "\n")
+    write(etc / "resolv.conf", "nameserver 10.0.2.3\n")
+    write(etc / "fstab", "")
     system = etc / "systemd/system"
     for unit in MASKED:
-        _link(system / unit, "/dev/null")
-    _link(system / "default.target", "/usr/lib/systemd/system/multi-user.target")
-    _write(system / "rig-shell.service", (GUEST / "rig-shell.service").read_text())
-    _link(system / "sysinit.target.wants/rig-shell.service", "../rig-shell.service")
+        link(system / unit, "/dev/null")
+    link(system / "default.target", "/usr/lib/systemd/system/multi-user.target")
+    write(system / "rig-shell.service", (GUEST / "rig-shell.service").read_text())
+    link(system / "sysinit.target.wants/rig-shell.service", "../rig-shell.service")
     for tool in ("shell", "network"):
-        _write(root / "usr/lib/rig" / tool, (GUEST / tool).read_text(), 0o755)
+        write(root / "usr/lib/rig" / tool, (GUEST / tool).read_text(), 0o755)
     rule = 'ACTION=="add", SUBSYSTEM=="net", KERNEL!="lo", RUN+="/usr/lib/rig/network $name"\n'
-    _write(etc / "udev/rules.d/80-rig-network.rules", rule)
+    write(etc / "udev/rules.d/80-rig-network.rules", rule)
     # systemd takes a root whose /usr is newer than these for one that was just updated, and does all again.
     for stamp in (etc / ".updated", root / "var/.updated"):
-        _write(stamp, "")
+        write(stamp, "")
     os.utime(root / "usr", (0, 0))
 
 
-def _users(root: Path) -> None:
+def users(root: Path) -> None:
     """The users and groups of Debian's base, those that systemd's and udev's rules name, and Pulsebox's own."""
     users = (root / "usr/share/base-passwd/passwd.master").read_text().splitlines()
     groups = (root / "usr/share/base-passwd/group.master").read_text().splitlines()
@@ -132,21 +132,21 @@ def _users(root: Path) -> None:
             if kind == "u" and name not in names[0]:
                 names[0].add(name)
                 users.append(f"{name}:x:{number}:{number}::/:/usr/sbin/nologin")
-    _write(root / "etc/passwd", "\n".join(users).replace("root:*:", "root:x:") + "\n")
-    _write(root / "etc/group", "\n".join(groups).replace(":*:", ":x:") + "\n")
-    _write(root / "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    write(root / "etc/passwd", "\n".join(users).replace("root:*:", "root:x:") + "\n")
+    write(root / "etc/group", "\n".join(groups).replace(":*:", ":x:") + "\n")
+    write(root / "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
 
 
-def _device_tree(source: Path, target: Path) -> None:
+def device_tree(source: Path, target: Path) -> None:
     """The Pi 3's, changed where QEMU's board is not the real one.
 
     The Bluetooth chip goes, since it occupies the first serial line, which is the rig's shell. ACT hangs on a chip that
     is asked through the firmware and that QEMU lacks: here it is on line 42 of the header's chip, as on a Pi 4.
     """
     shutil.copy(source, target)
-    chip = _run(["fdtget", str(target), "/soc/gpio@7e200000", "phandle"], "device-tree-compiler").strip()
-    _run(["fdtput", "-t", "s", str(target), "/soc/serial@7e201000/bluetooth", "status", "disabled"])
-    _run(["fdtput", "-t", "u", str(target), "/leds/led-act", "gpios", chip, str(ACT_LINE), "0"])
+    chip = run(["fdtget", str(target), "/soc/gpio@7e200000", "phandle"], "device-tree-compiler").strip()
+    run(["fdtput", "-t", "s", str(target), "/soc/serial@7e201000/bluetooth", "status", "disabled"])
+    run(["fdtput", "-t", "u", str(target), "/leds/led-act", "gpios", chip, str(ACT_LINE), "0"])
 
 
 def _initial_root(root: Path, release: str) -> bytes:
@@ -164,15 +164,17 @@ def _initial_root(root: Path, release: str) -> bytes:
     return archive.data()
 
 
-def _squash(root: Path, image: Path) -> None:
+def squash(root: Path, image: Path) -> None:
+    """The root as the image of a disk."""
     command = ["mksquashfs", str(root), str(image), "-all-root", "-comp", "zstd", "-Xcompression-level", "6"]
-    _run([*command, "-no-progress", "-quiet"], "squashfs-tools")
+    run([*command, "-no-progress", "-quiet"], "squashfs-tools")
     # An SD card's size is a power of two, or QEMU refuses it. The rest is a hole in the file.
     size = 1 << (image.stat().st_size - 1).bit_length()
     os.truncate(image, size)
 
 
-def _run(command: list[str], package: str = "") -> str:
+def run(command: list[str], package: str = "") -> str:
+    """A tool of this system, which `package` brings; its output."""
     try:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout
     except FileNotFoundError:
@@ -181,14 +183,16 @@ def _run(command: list[str], package: str = "") -> str:
         raise packages.PackageError(f"{command[0]} failed: {error.stderr.strip()}")
 
 
-def _write(path: Path, text: str, mode: int = 0o644) -> None:
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """A file, with the folders it lies in; what was there before goes, link or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.write_text(text)
     path.chmod(mode)
 
 
-def _link(path: Path, target: str) -> None:
+def link(path: Path, target: str) -> None:
+    """A symbolic link, with the folders it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.symlink_to(target)

@@ -27,7 +27,7 @@ def _show(result: Result) -> int:
 def _talk(machine: Machine, seconds: float) -> None:
     for port, here in machine.monitor.forwarded().items():
         say(f"the guest's port {port} is http://127.0.0.1:{here}")
-    say(f"console: {machine.log}; a command may take {seconds:.0f} s; the host's loopback is 10.0.2.2; exit ends it")
+    say(f"console: {machine.console_log}; a command may take {seconds:.0f} s; the host's loopback is 10.0.2.2; exit ends it")
     while True:
         try:
             command = input("guest# ")

@@ -77,7 +77,7 @@ def pytest_runtest_makereport(item, call):
     yard = item.funcargs.get("yard") if hasattr(item, "funcargs") else None
     if yard is None or yard.running is None:
         return
-    log = yard.running.log
+    log = yard.running.console_log
     if report.when == "setup":
         item.console_from = log.stat().st_size
         return

@@ -45,7 +45,7 @@ def test_any_bytes_pass_both_ways(virt):
 def test_kernel_messages_do_not_mix_into_an_answer(virt):
     said = virt.ask("for i in 1 2 3; do echo \"<0>noise $i\" >/dev/kmsg; echo $i; done; echo '$(quoted) \"as is\"'")
     assert said == '1\n2\n3\n$(quoted) "as is"'
-    assert b"noise 3" in virt.log.read_bytes()
+    assert b"noise 3" in virt.console_log.read_bytes()
 
 
 def test_a_command_over_its_deadline_says_so_and_the_next_one_runs(virt):

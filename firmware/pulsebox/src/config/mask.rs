@@ -378,8 +378,8 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
     #[test]
     fn a_masked_text_sent_back_keeps_its_secrets() {
         let back = restored(&masked(OLD), OLD);
-        let (config, _) = convert::config(&back).unwrap();
-        assert_eq!(config, convert::config(OLD).unwrap().0);
+        let (config, _) = super::super::parse(&back).unwrap();
+        assert_eq!(config, super::super::parse(OLD).unwrap().0);
         assert_eq!(back.lines().nth(1), OLD.lines().nth(1), "the comment's secret is kept");
     }
 
@@ -398,7 +398,7 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
     #[test]
     fn a_mask_without_an_old_secret_is_refused_with_its_place() {
         let text = "streams:\n  - name: New\n    url: rtsp://***:***@10.9.9.9/\n";
-        let errors = convert::config(&restored(text, OLD)).unwrap_err();
+        let errors = super::super::parse(&restored(text, OLD)).unwrap_err();
         assert!(errors.to_string().starts_with("3:10: the URL's credentials are masked"), "{errors}");
     }
 
@@ -416,7 +416,7 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
             let shown = masked(&text);
             assert!(!shown.contains("geheim") && shown.contains("host: x # y"), "{text}\n{shown}");
             assert!(shown.contains("password: \"***\""), "{shown}");
-            let password = |text: &str| convert::config(text).map(|(config, _)| config.mqtt.password).ok();
+            let password = |text: &str| super::super::parse(text).map(|(config, _)| config.mqtt.password).ok();
             assert_eq!(password(&restored(&shown, &text)), password(&text), "{text}\n{shown}");
         }
     }

@@ -18,7 +18,7 @@ use super::edit::EditError;
 use super::model::Config;
 use super::on_disk::Stamp;
 use super::problem::{Errors, ReadError, Warning};
-use super::{edit, given, mask, on_disk, parse};
+use super::{Machine, edit, given, mask, on_disk, parse_on};
 use crate::camera::CameraUrl;
 
 /// Between two looks at the file. A change counts when two looks see the same text, so that an editor
@@ -36,6 +36,7 @@ pub struct Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
+    machine: Machine,
     current: watch::Sender<Arc<Config>>,
     fault: watch::Sender<Option<String>>,
     seen: Mutex<Seen>,
@@ -133,11 +134,20 @@ impl Store {
     /// # Errors
     /// Neither the file nor the last good text beside it gives a configuration; the file's own error.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ReadError> {
+        Self::load_on(path, Machine::Any)
+    }
+
+    /// As [`Store::load`], with what holds on `machine` where the file says nothing. The appliance starts with nothing
+    /// to watch rather than not at all: its page is where the mistake can be mended.
+    ///
+    /// # Errors
+    /// As of [`Store::load`]; none on the appliance.
+    pub fn load_on(path: impl AsRef<Path>, machine: Machine) -> Result<Self, ReadError> {
         let path = path.as_ref().to_owned();
         let stamp = Stamp::of(&path);
         let text = on_disk::read_text(&path);
         let taken = text.as_ref().cloned().map_err(ReadError::summary);
-        let read = text.and_then(|text| match parse(&text) {
+        let read = text.and_then(|text| match parse_on(&text, machine) {
             Ok(parsed) => Ok((text, parsed)),
             Err(errors) => Err(ReadError::Bad { path: path.clone(), errors }),
         });
@@ -148,14 +158,24 @@ impl Store {
                 (text, config, None)
             }
             Err(error) => {
-                let Some((text, config)) = last_good(&path) else { return Err(error) };
-                log::error!("{}: the last good configuration is in force", error.summary());
+                let (text, config) = match (last_good(&path, machine), parse_on("", machine)) {
+                    (Some(kept), _) => {
+                        log::error!("{}: the last good configuration is in force", error.summary());
+                        kept
+                    }
+                    (None, Ok((config, _))) if machine == Machine::Appliance => {
+                        log::error!("{}: nothing is watched until that is mended", error.summary());
+                        (String::new(), config)
+                    }
+                    _ => return Err(error),
+                };
                 (text, config, Some(error.summary()))
             }
         };
         let seen = Seen { taken, good, candidate: None, stamp, calm: 0, given: None };
         let (current, fault) = (watch::Sender::new(Arc::new(config)), watch::Sender::new(fault));
-        Ok(Self(Arc::new(Inner { path, current, fault, seen: Mutex::new(seen), key: RandomState::new() })))
+        let (seen, key) = (Mutex::new(seen), RandomState::new());
+        Ok(Self(Arc::new(Inner { path, machine, current, fault, seen, key })))
     }
 
     /// The configuration in force.
@@ -274,7 +294,7 @@ impl Store {
     pub async fn check(&self, text: String) -> Result<usize, WriteError> {
         self.blocking(move |inner| {
             let text = inner.restored(&inner.seen(), &text);
-            let (config, _) = parse(&text).map_err(WriteError::Bad)?;
+            let (config, _) = parse_on(&text, inner.machine).map_err(WriteError::Bad)?;
             Ok(config.cameras.len())
         })
         .await
@@ -338,7 +358,7 @@ impl Inner {
     fn take(&self, seen: &mut Seen, now: Result<String, String>) {
         let parsed = now.clone().and_then(|text| {
             let bad = |errors| ReadError::Bad { path: self.path.clone(), errors }.summary();
-            parse(&text).map(|parsed| (text, parsed)).map_err(bad)
+            parse_on(&text, self.machine).map(|parsed| (text, parsed)).map_err(bad)
         });
         seen.taken = now;
         match parsed {
@@ -391,7 +411,7 @@ impl Inner {
             return Err(WriteError::FileIsBad(fault.clone()));
         }
         let text = mask::restored(&edit(&seen.good)?, &seen.good);
-        let (config, _) = parse(&text).map_err(WriteError::Bad)?;
+        let (config, _) = parse_on(&text, self.machine).map_err(WriteError::Bad)?;
         Ok((text, config))
     }
 
@@ -403,7 +423,7 @@ impl Inner {
 
     fn write(&self, seen: &mut Seen, text: &str) -> Result<(), WriteError> {
         let text = self.restored(seen, text);
-        let (config, warnings) = parse(&text).map_err(WriteError::Bad)?;
+        let (config, warnings) = parse_on(&text, self.machine).map_err(WriteError::Bad)?;
         if text != seen.good {
             on_disk::replace(&on_disk::beside(&self.path, "previous"), &seen.good).map_err(|e| self.not_written(e))?;
         }
@@ -435,9 +455,9 @@ fn keep_good(path: &Path, text: &str) {
     }
 }
 
-fn last_good(path: &Path) -> Option<(String, Config)> {
+fn last_good(path: &Path, machine: Machine) -> Option<(String, Config)> {
     let text = on_disk::read_text(&on_disk::beside(path, "last-good")).ok()?;
-    let (config, _) = parse(&text).ok()?;
+    let (config, _) = parse_on(&text, machine).ok()?;
     Some((text, config))
 }
 
@@ -470,6 +490,23 @@ mod tests {
         store.0.look();
         store.0.look();
         assert!(current.borrow_and_update().cameras.is_empty());
+    }
+
+    #[test]
+    fn the_appliance_starts_without_a_good_file_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pulsebox.yaml");
+        let store = Store::load_on(&file, Machine::Appliance).unwrap();
+        assert!(store.fault().borrow().as_ref().unwrap().contains("pulsebox.yaml"));
+        assert_eq!(store.current().web.listen.port(), 80);
+        fs::write(&file, "nonsense: [").unwrap();
+        let store = Store::load_on(&file, Machine::Appliance).unwrap();
+        assert!(store.fault().borrow().as_ref().unwrap().contains("pulsebox.yaml:1:"));
+        assert!(Store::load(&file).is_err(), "elsewhere a person stands beside it");
+        fs::write(&file, ONE).unwrap();
+        store.0.look();
+        store.0.look();
+        assert_eq!((store.current().cameras.len(), store.fault().borrow().is_some()), (1, false));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod repair;
 mod rollup;
 mod schema;
 mod spans;
+mod starts;
 mod store;
 mod timeline;
 mod usage;

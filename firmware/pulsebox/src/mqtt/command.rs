@@ -335,7 +335,7 @@ mod tests {
                 now.cameras.len() == 3 && now.cameras.values().all(|camera| camera.state == State::Down)
             };
             timeout(PATIENCE, watch.wait_for(down)).await.unwrap().unwrap();
-            let means = Means { board, config, orders, clock, box_id: "0123abcd".into() };
+            let means = Means { board, config, orders, clock, box_id: "0123abcd".into(), appliance: None };
             Self { means, folder, _monitor: AbortOnDropHandle::new(task), _stop: stop.drop_guard() }
         }
 

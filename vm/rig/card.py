@@ -1,0 +1,120 @@
+"""An SD card as a file: a copy of the image under test, looked into and changed while the machine is off.
+
+    card = Card.new()
+    card.put("pulsebox.yaml", b"streams: []")
+    card.read("STATUS.TXT"), card.names()
+"""
+
+import os
+import subprocess
+import weakref
+from pathlib import Path
+
+from vm.rig import partitions, system
+from vm.rig.packages import PackageError
+from vm.rig.partitions import Partition
+from vm.rig.paths import HOME
+
+CARDS = HOME / "cards"
+GIB = 1 << 30
+# The partition that every PC shows.
+FIRST = 1
+
+
+class CardError(Exception):
+    """A card that cannot be read or written as asked, and what the tool said."""
+
+
+class Card:
+    """One card. Its file is removed when nobody holds it any more."""
+
+    _made = 0
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        weakref.finalize(self, path.unlink, missing_ok=True)
+
+    @classmethod
+    def new(cls, size: int = 2 * GIB, image: Path | None = None) -> "Card":
+        """A card of `size` bytes, a power of two (QEMU knows no others), freshly flashed with the image under test."""
+        if size & (size - 1):
+            raise CardError(f"{size} is no power of two: QEMU refuses such a card")
+        card = cls(cls._place())
+        _run(["cp", "--sparse=always", "--reflink=auto", str(image or system.image()), str(card.path)])
+        if card.path.stat().st_size > size:
+            raise CardError(f"the image has {card.path.stat().st_size} bytes and the card {size}")
+        os.truncate(card.path, size)
+        return card
+
+    def copy(self) -> "Card":
+        """Another card with the same on it: of a machine that is off, or stopped by its monitor."""
+        other = type(self)(self._place())
+        _run(["cp", "--sparse=always", "--reflink=auto", str(self.path), str(other.path)])
+        return other
+
+    # ---- p1, by file
+
+    def put(self, name: str, content: bytes) -> None:
+        """Writes a file of p1, as a PC does."""
+        _run(["mcopy", "-o", "-i", self._first(), "-", f"::{name}"], content)
+
+    def read(self, name: str) -> bytes:
+        """A file of p1. CardError where there is none."""
+        return _run(["mcopy", "-n", "-i", self._first(), f"::{name}", "-"])
+
+    def remove(self, name: str) -> None:
+        """Removes a file of p1."""
+        _run(["mdel", "-i", self._first(), f"::{name}"])
+
+    def names(self) -> list[str]:
+        """The files in p1's top folder, sorted."""
+        listed = _run(["mdir", "-b", "-a", "-i", self._first(), "::"]).decode(errors="replace")
+        return sorted(line.removeprefix("::/") for line in listed.splitlines() if line and not line.endswith("/"))
+
+    # ---- any partition, by byte
+
+    @property
+    def partitions(self) -> dict[int, Partition]:
+        """The partition table, by number."""
+        return partitions.of(self.path)
+
+    def peek(self, partition: int, at: int, length: int) -> bytes:
+        """`length` bytes at `at` of a partition; partition 0 is the whole card."""
+        with self.path.open("rb") as file:
+            file.seek(self._start(partition) + at)
+            return file.read(length)
+
+    def poke(self, partition: int, at: int, content: bytes) -> None:
+        """Overwrites bytes at `at` of a partition, as a failing card does; partition 0 is the whole card."""
+        with self.path.open("r+b") as file:
+            file.seek(self._start(partition) + at)
+            file.write(content)
+
+    def environment(self) -> dict[str, str]:
+        """U-Boot's words, of the newer copy that is whole. Empty where it has never written any."""
+        from vm.rig.environment import newest
+
+        return newest(self.peek(0, 1 << 20, 0x4000), self.peek(0, 5 << 20, 0x4000))
+
+    def _start(self, partition: int) -> int:
+        return self.partitions[partition].start if partition else 0
+
+    def _first(self) -> str:
+        return f"{self.path}@@{self.partitions[FIRST].start}"
+
+    @classmethod
+    def _place(cls) -> Path:
+        CARDS.mkdir(parents=True, exist_ok=True)
+        Card._made += 1
+        return CARDS / f"{os.getpid()}-{Card._made}.img"
+
+
+def _run(command: list[str], given: bytes = b"") -> bytes:
+    environment = os.environ | {"MTOOLS_SKIP_CHECK": "1", "LC_ALL": "C.UTF-8"}
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, timeout=300, env=environment)
+    except FileNotFoundError:
+        raise PackageError(f"{command[0]} is not there: scripts/need test-vm")
+    if done.returncode != 0:
+        raise CardError(f"{' '.join(command)}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
