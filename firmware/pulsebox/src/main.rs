@@ -69,6 +69,8 @@ enum ConfigCommand {
         /// The configuration
         file: PathBuf,
     },
+    /// Take pulsebox.yaml from the card's boot partition, and its passwords off it; for the appliance
+    Import(commands::config::ImportArgs),
 }
 
 #[derive(Subcommand)]
@@ -103,5 +105,6 @@ fn main() -> ExitCode {
         Command::Leds { command: LedsCommand::Booting(args) } => commands::leds::booting(&args),
         Command::Button => commands::button::run(),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
+        Command::Config { command: ConfigCommand::Import(args) } => commands::config::import(&args),
     }
 }

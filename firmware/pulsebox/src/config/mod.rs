@@ -9,6 +9,7 @@
 //! What it cannot do: after a YAML syntax error nothing further is found (the rest of the text has no
 //! sure meaning); YAML tags, merge keys (`<<`) and several documents in one file are refused.
 
+pub mod card;
 mod check;
 mod convert;
 pub mod edit;

@@ -501,7 +501,8 @@ mod tests {
         assert_eq!(store.current().web.listen.port(), 80);
         fs::write(&file, "nonsense: [").unwrap();
         let store = Store::load_on(&file, Machine::Appliance).unwrap();
-        assert!(store.fault().borrow().as_ref().unwrap().contains("pulsebox.yaml:1:"));
+        let fault = store.fault().borrow().clone().unwrap();
+        assert!(fault.contains("pulsebox.yaml:2:1: this is no YAML"), "{fault}");
         assert!(Store::load(&file).is_err(), "elsewhere a person stands beside it");
         fs::write(&file, ONE).unwrap();
         store.0.look();
