@@ -120,6 +120,30 @@ fn the_demo_says_why_an_led_that_is_configured_does_not_light() {
     assert!(text(&output.stderr).contains("pulsebox.yaml:1:"), "{output:?}");
 }
 
+#[test]
+fn a_box_that_starts_without_an_led_is_not_held_up() {
+    let home = tempfile::tempdir().unwrap();
+    let booting = |config: &str| {
+        let file = home.path().join("pulsebox.yaml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pulsebox"));
+        command.args(["leds", "booting", "--appliance", "--config"]).arg(file).output().unwrap()
+    };
+    let begun = Instant::now();
+    let output = booting("leds: { green: 5, act: false, chip: no-such-chip }");
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("green: line 5 of no-such-chip: "), "{output:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_button_that_is_not_there_resets_nothing_and_says_why() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pulsebox")).arg("button").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = text(&output.stderr);
+    assert!(told.is_empty() || told.contains("the reset button is not looked at: line 21 of "), "{told}");
+}
+
 /// A folder as the kernel shows an LED.
 fn led(class: &Path, name: &str, files: &[(&str, &str)]) {
     std::fs::create_dir_all(class.join(name)).unwrap();
