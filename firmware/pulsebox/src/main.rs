@@ -25,6 +25,13 @@ enum Command {
         /// Where the history is kept
         #[arg(long, value_name = "DIR", default_value = "pulsebox-data")]
         data: PathBuf,
+        /// This is the appliance: the page is on port 80 and the LEDs are at their places unless the configuration says
+        /// otherwise, and the box's own services are spoken to
+        #[arg(long)]
+        appliance: bool,
+        /// What stands for /run, for tests
+        #[arg(long, value_name = "DIR", default_value = "/run", hide = true)]
+        run_folder: PathBuf,
     },
     /// Look at one camera once and say how it is
     Check(commands::check::Args),
@@ -46,6 +53,8 @@ enum Command {
         #[command(subcommand)]
         command: LedsCommand,
     },
+    /// Say by the exit code whether the reset button (GPIO 21) is held for 10 s and then let go
+    Button,
     /// Work on a configuration
     Config {
         #[command(subcommand)]
@@ -60,6 +69,10 @@ enum ConfigCommand {
         /// The configuration
         file: PathBuf,
     },
+    /// Take pulsebox.yaml from the card's boot partition, and its passwords off it; for the appliance
+    Import(commands::config::ImportArgs),
+    /// Make of `network:` what networkd and wpa_supplicant read, and say which of it changed; for the appliance
+    Network(commands::config::NetworkArgs),
 }
 
 #[derive(Subcommand)]
@@ -74,19 +87,27 @@ enum LedsCommand {
     Demo(commands::leds::Args),
     /// Have them say that Pulsebox is not running; for after a crash, as its systemd unit does
     Off(commands::leds::OffArgs),
+    /// Have them say that the box is starting, until stopped
+    Booting(commands::leds::BootingArgs),
 }
 
 fn main() -> ExitCode {
     pulsebox::allocator::tame();
     let cli = Cli::parse();
     match cli.command {
-        Command::Run { config, data } => commands::run::run(&config, &data),
+        Command::Run { config, data, appliance, run_folder } => {
+            commands::run::run(&config, &data, appliance, &run_folder)
+        }
         Command::Check(args) => commands::check::run(&args),
         Command::Cameras(args) => commands::cameras::run(&args),
         Command::Password { data } => commands::password::forget(&data),
         Command::Mqtt { command: MqttCommand::Watch(args) } => commands::mqtt::run(&args),
         Command::Leds { command: LedsCommand::Demo(args) } => commands::leds::demo(&args),
         Command::Leds { command: LedsCommand::Off(args) } => commands::leds::off(&args),
+        Command::Leds { command: LedsCommand::Booting(args) } => commands::leds::booting(&args),
+        Command::Button => commands::button::run(),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
+        Command::Config { command: ConfigCommand::Import(args) } => commands::config::import(&args),
+        Command::Config { command: ConfigCommand::Network(args) } => commands::config::network(&args),
     }
 }

@@ -81,6 +81,7 @@ impl Server {
             config: store.clone(),
             live: Live::default(),
             try_broker: common::page::broker_that_refuses(),
+            appliance: None,
         };
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();

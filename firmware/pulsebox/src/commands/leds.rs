@@ -1,14 +1,14 @@
 //! `pulsebox leds demo`: every row of the LED card by name, on the LEDs that are configured, or in the terminal.
-//! `pulsebox leds off`: the LEDs after a daemon that is no more.
+//! `pulsebox leds off`: the LEDs after a daemon that is no more. `pulsebox leds booting`: before there is one.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pulsebox::config::{self, Config};
+use pulsebox::config::{self, Config, Machine};
 use pulsebox::leds::absence;
-use pulsebox::leds::card::{BoxLamp, CARD, Row, Shown, Wave};
+use pulsebox::leds::card::{BoxLamp, CARD, Row, Shown, Sign, Wave};
 use pulsebox::leds::demo::{Stage, strip};
 use pulsebox::leds::wiring::Kernel;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,6 +20,8 @@ use super::{USAGE, fail, runtime};
 const DEFAULT: &str = "pulsebox.yaml";
 /// What systemd calls an end that nothing is wrong with (`SERVICE_RESULT`, systemd.exec(5)).
 const ORDERLY: &str = "success";
+/// Until it is told to stop: no box starts for a day.
+const FOR_EVER: Duration = Duration::from_secs(86_400);
 /// Cameras down in the row that counts them.
 const BLINKS: usize = 3;
 
@@ -54,7 +56,7 @@ pub fn demo(args: &Args) -> ExitCode {
              the service's is /var/lib/pulsebox/pulsebox.yaml."
         ));
     }
-    let config = match read(args.config.as_deref()) {
+    let config = match read(args.config.as_deref(), Machine::Any) {
         Ok(config) => config,
         Err(problem) => return fail(1, &problem),
     };
@@ -70,6 +72,9 @@ pub struct OffArgs {
     /// The configuration that says where the LEDs are; pulsebox.yaml, where that is there
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// This is the appliance: its LEDs are at their places unless the configuration says otherwise
+    #[arg(long)]
+    appliance: bool,
 }
 
 /// Has the LEDs say that Pulsebox is not running. Exit 0, 1 where an LED refuses or the configuration is wrong. Under
@@ -79,10 +84,11 @@ pub fn off(args: &OffArgs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut ended = ExitCode::SUCCESS;
-    let config = read(args.config.as_deref()).or_else(|problem| {
+    let machine = machine(args.appliance);
+    let config = read(args.config.as_deref(), machine).or_else(|problem| {
         ended = fail(1, &problem);
         // A box that does not start for a mistake in its file says so on ACT, at least.
-        read_text("")
+        read_text("", machine)
     });
     let Ok(config) = config else { return ended };
     let all = absence::show(&Kernel::default(), &config);
@@ -98,19 +104,73 @@ pub fn off(args: &OffArgs) -> ExitCode {
     ended
 }
 
-fn read_text(text: &str) -> Result<Config, String> {
-    config::parse(text).map(|(config, _)| config).map_err(|errors| errors.to_string())
+/// The command line of `pulsebox leds booting`.
+#[derive(clap::Args)]
+pub struct BootingArgs {
+    /// The configuration that says where the LEDs are; pulsebox.yaml, where that is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// This is the appliance: its LEDs are at their places unless the configuration says otherwise
+    #[arg(long)]
+    appliance: bool,
+}
+
+/// Blinks as the card's row for a box that starts, until SIGTERM; then the lines are given back, and ACT blinks on by
+/// the kernel until the daemon takes it. Exit 0, also where nothing lights: a box starts without LEDs too.
+pub fn booting(args: &BootingArgs) -> ExitCode {
+    let machine = machine(args.appliance);
+    // So early, the file may not be there yet, or be one that is about to be refused.
+    let config = read(args.config.as_deref(), machine).or_else(|_| read_text("", machine));
+    let Ok(mut config) = config else { return ExitCode::SUCCESS };
+    if std::mem::take(&mut config.leds.act) {
+        match Kernel::default().blink_act() {
+            Ok(Some(at)) => say(&format!("act: {at}")),
+            Ok(None) => {}
+            Err(why) => say(&format!("act: {}: {}", why.at, why.problem)),
+        }
+    }
+    // A camera's own LED has nothing to say yet.
+    config.cameras.clear();
+    match runtime() {
+        Ok(runtime) => runtime.block_on(blink(&config)),
+        Err(code) => return code,
+    }
+    ExitCode::SUCCESS
+}
+
+async fn blink(config: &Config) {
+    let stop = until_told();
+    let mut stage = Stage::set(config).await;
+    for line in stage.told() {
+        say(line);
+    }
+    if !stage.is_dark() {
+        stage.play(Shown::plain(Sign::Booting), FOR_EVER, &stop).await;
+    }
+    stage.strike().await;
+}
+
+fn machine(appliance: bool) -> Machine {
+    if appliance { Machine::Appliance } else { Machine::Any }
+}
+
+fn read_text(text: &str, machine: Machine) -> Result<Config, String> {
+    config::parse_on(text, machine).map(|(config, _)| config).map_err(|errors| errors.to_string())
 }
 
 /// A file that nobody named need not be there: then it is as an empty one.
-fn read(file: Option<&Path>) -> Result<Config, String> {
+fn read(file: Option<&Path>, machine: Machine) -> Result<Config, String> {
     match file {
-        None if !Path::new(DEFAULT).exists() => read_text(""),
-        file => config::read(file.unwrap_or(Path::new(DEFAULT))).map(|(config, _)| config).map_err(|e| e.to_string()),
+        None if !Path::new(DEFAULT).exists() => read_text("", machine),
+        file => {
+            let read = config::read_on(file.unwrap_or(Path::new(DEFAULT)), machine);
+            read.map(|(config, _)| config).map_err(|e| e.to_string())
+        }
     }
 }
 
-async fn play(config: &Config, rows: &[&Row], seconds: Duration) -> ExitCode {
+/// Cancelled by SIGINT or SIGTERM.
+fn until_told() -> CancellationToken {
     let stop = CancellationToken::new();
     if let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
         let stop = stop.clone();
@@ -122,6 +182,11 @@ async fn play(config: &Config, rows: &[&Row], seconds: Duration) -> ExitCode {
             stop.cancel();
         });
     }
+    stop
+}
+
+async fn play(config: &Config, rows: &[&Row], seconds: Duration) -> ExitCode {
+    let stop = until_told();
     let mut stage = Stage::set(config).await;
     for line in stage.told() {
         say(line);

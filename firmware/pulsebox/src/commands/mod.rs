@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod button;
 pub mod cameras;
 pub mod check;
 pub mod config;

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pulsebox::appliance::{self, Places};
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
-use pulsebox::config::{Config, Mqtt, ReadError, Store};
+use pulsebox::config::{Config, Machine, Mqtt, Network, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, box_id, clock_trust, watch_box, watch_network};
 use pulsebox::live::Live;
@@ -41,9 +42,12 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Runs the daemon. Exit 0 after SIGTERM or SIGINT, 1 where it could not start.
-pub fn run(config: &Path, data: &Path) -> ExitCode {
+/// `appliance`: on the image for a Raspberry Pi, where root's services tell facts and take orders.
+/// There they lie in `run`.
+pub fn run(config: &Path, data: &Path, appliance: bool, run: &Path) -> ExitCode {
     service::start_logging();
-    let store = match Store::load(config) {
+    let machine = if appliance { Machine::Appliance } else { Machine::Any };
+    let store = match Store::load_on(config, machine) {
         Ok(store) => Arc::new(store),
         Err(error) => return fail(1, &unstartable(&error)),
     };
@@ -51,7 +55,7 @@ pub fn run(config: &Path, data: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let ended = runtime.block_on(daemon(store, data));
+    let ended = runtime.block_on(daemon(store, data, machine, run));
     // A thread that hangs in the system's resolver must not hold the exit back.
     runtime.shutdown_timeout(Duration::from_millis(50));
     match ended {
@@ -72,7 +76,7 @@ fn unstartable(error: &ReadError) -> String {
     }
 }
 
-async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
+async fn daemon(store: Arc<Store>, data: &Path, machine: Machine, run: &Path) -> Result<(), String> {
     let signals = |e: std::io::Error| format!("cannot listen for signals: {e}");
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
@@ -80,6 +84,10 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     let config = store.current();
     let clock = Clock::system();
     let board = Board::default();
+    let appliance = (machine == Machine::Appliance).then(|| {
+        let places = Places::new(run, data);
+        appliance::Room::open(appliance::Means { board: board.clone(), config: store.watch(), places })
+    });
     let history = {
         let mut settings = HistorySettings::new(&config.history, config.timezone.clone(), clock.clone());
         settings.clock_trust = clock_trust(clock.now());
@@ -115,6 +123,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         live: live.clone(),
         access: Access::open(Some(data), clock.clone()),
         try_broker: Arc::new(|settings| Box::pin(try_broker(settings))),
+        appliance: appliance.clone(),
     };
 
     // Two tokens: the history must hear what the monitor says last.
@@ -129,6 +138,7 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
         orders: orders.clone(),
         clock: clock.clone(),
         box_id,
+        appliance: appliance.clone(),
     };
     rooms.spawn(mqtt::run(publishing, stop.clone()));
     rooms.spawn(live.follow(store.watch(), stop.clone()));
@@ -143,13 +153,22 @@ async fn daemon(store: Arc<Store>, data: &Path) -> Result<(), String> {
     };
     rooms.spawn(leds::run(lit, stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
-    rooms.spawn(tell_faults(board.clone(), history.fault(), store.fault(), stop.clone()));
+    rooms.spawn(store.clone().follow_trial(stop.clone()));
+    let data_fault = appliance.as_ref().map_or_else(|| watch::channel(None).1, appliance::Room::data_fault);
+    let faults = Faults { storage: history.fault(), data: data_fault, config: store.fault() };
+    rooms.spawn(tell_faults(board.clone(), faults, stop.clone()));
+    if let Some(appliance) = appliance {
+        rooms.spawn(appliance.run(stop.clone()));
+    }
     rooms.spawn(follow_clock(history.clone(), clock.clone(), stop.clone()));
     rooms.spawn(follow_settings(history, store.watch(), stop.clone()));
     let (watched, now) = (board.clone(), clock.clone());
     // A monitor that has ended or stands still is what the watchdog is for.
     let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
     rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
+    if machine == Machine::Any && config.network != Network::default() {
+        log::warn!("`network:` does nothing here: this machine's own system sets its name and connections");
+    }
     service::ready();
     log::info!("watching {} cameras", config.cameras.len());
 
@@ -239,17 +258,26 @@ async fn drain(rooms: &mut JoinSet<()>) {
     }
 }
 
+/// What may be wrong with storage and configuration.
+struct Faults {
+    /// The history is not written.
+    storage: watch::Receiver<Option<String>>,
+    /// It is written, and yet nothing stays: an appliance's data partition.
+    data: watch::Receiver<Option<String>>,
+    /// The file is not what is in force.
+    config: watch::Receiver<Option<String>>,
+}
+
 /// Puts on the board what is wrong with storage and configuration, and how much was written.
-async fn tell_faults(
-    board: Board,
-    mut storage: watch::Receiver<Option<String>>,
-    mut config: watch::Receiver<Option<String>>,
-    stop: CancellationToken,
-) {
+async fn tell_faults(board: Board, faults: Faults, stop: CancellationToken) {
+    let Faults { mut storage, mut data, mut config } = faults;
     let mut ticks = interval(COUNT_WRITES);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let (storage_fault, config_fault) = (storage.borrow_and_update().clone(), config.borrow_and_update().clone());
+        let (history, config_fault) = (storage.borrow_and_update().clone(), config.borrow_and_update().clone());
+        let data_fault = data.borrow_and_update().clone();
+        // The history knows more of its own fault.
+        let storage_fault = history.or(data_fault);
         let bytes_written = pulsebox::history::bytes_written();
         board.change_host(|host| {
             host.storage_fault = storage_fault;
@@ -259,6 +287,7 @@ async fn tell_faults(
         tokio::select! {
             () = stop.cancelled() => return,
             Ok(()) = storage.changed() => {}
+            Ok(()) = data.changed() => {}
             Ok(()) = config.changed() => {}
             _ = ticks.tick() => {}
         }

@@ -8,7 +8,9 @@ use jiff::tz::TimeZone;
 
 use super::check::{self, Fields, Moment};
 use super::keys;
+use super::machine::Machine;
 use super::model::*;
+use super::network;
 use super::problem::{Errors, Place, Problem, Warning};
 use super::{id, yaml};
 use crate::camera::url::Scheme;
@@ -17,7 +19,7 @@ use crate::camera::{Codec, Transport};
 /// A check's deadline where none is given.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-pub(super) fn config(text: &str) -> Result<(Config, Vec<Warning>), Errors> {
+pub(super) fn config(text: &str, machine: Machine) -> Result<(Config, Vec<Warning>), Errors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() as u64 > super::SIZE_LIMIT {
         return Err(too_big().into());
@@ -28,9 +30,16 @@ pub(super) fn config(text: &str) -> Result<(Config, Vec<Warning>), Errors> {
         None => Fields::default(),
     };
     let mut warnings = Vec::new();
-    let config = file(&fields, &mut problems, &mut warnings);
+    let config = file(&fields, machine, &mut problems, &mut warnings);
     warnings.sort();
     if problems.is_empty() { Ok((config, warnings)) } else { Err(Errors::new(problems)) }
+}
+
+impl Config {
+    /// What an empty file means.
+    pub(super) fn nothing(machine: Machine) -> Self {
+        file(&Fields::default(), machine, &mut Vec::new(), &mut Vec::new())
+    }
 }
 
 pub(super) fn too_big() -> Problem {
@@ -47,10 +56,12 @@ pub(super) fn stream_ids(root: &yaml::Node) -> Vec<String> {
     ids(fields.list("streams"), &mut Vec::new())
 }
 
-fn file(fields: &Fields, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning>) -> Config {
+fn file(fields: &Fields, machine: Machine, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning>) -> Config {
     let heartbeat = seconds(fields, "heartbeat_seconds").unwrap_or(Duration::from_secs(15));
     let timezone = fields.zone("timezone").unwrap_or(TimeZone::UTC);
     let (cameras, removed) = cameras(fields.list("streams"), (heartbeat, &timezone), problems, warnings);
+    let mut leds = leds(fields.map("leds"));
+    machine.wire(&mut leds, &cameras);
     let config = Config {
         heartbeat,
         timezone,
@@ -58,10 +69,11 @@ fn file(fields: &Fields, problems: &mut Vec<Problem>, warnings: &mut Vec<Warning
         cameras,
         removed,
         mqtt: mqtt(fields.map("mqtt"), problems),
-        leds: leds(fields.map("leds")),
-        web: web(fields.map("web"), problems),
+        leds,
+        web: web(fields.map("web"), machine, problems),
         history: history(fields.map("history")),
         mediamtx: mediamtx(fields.list("mediamtx"), problems),
+        network: network::network(fields.map("network"), fields.given("network").is_some(), problems),
     };
     lines(fields, problems);
     config
@@ -327,10 +339,10 @@ fn lines(fields: &Fields, problems: &mut Vec<Problem>) {
     }
 }
 
-fn web(fields: &Fields, problems: &mut Vec<Problem>) -> Web {
+fn web(fields: &Fields, machine: Machine, problems: &mut Vec<Problem>) -> Web {
     let default = Web::default();
     Web {
-        listen: fields.address("listen").unwrap_or(default.listen),
+        listen: fields.address("listen").unwrap_or(machine.listen()),
         hosts: fields.texts("hosts").to_vec(),
         cors_origins: fields.texts("cors_origins").to_vec(),
         tls: tls(fields.map("tls"), problems),
@@ -394,7 +406,11 @@ mod tests {
             match (key.absent, key.kind) {
                 (Absent::Is(value), _) => out += &format!("{indent}{}: {value}\n", key.name),
                 (Absent::Required, _) => {
-                    let value = if key.name == "url" { "http://10.0.0.1/" } else { "x" };
+                    let value = match key.name {
+                        "url" => "http://10.0.0.1/",
+                        "address" => "10.0.0.2/8",
+                        _ => "x",
+                    };
                     out += &format!("{indent}{}: {value}\n", key.name);
                 }
                 (_, keys::Kind::Map(inner)) => {
@@ -415,8 +431,9 @@ mod tests {
 
     #[test]
     fn the_tables_defaults_are_the_ones_in_force() {
-        let (written, _) = config(&written_defaults(&keys::FILE, "")).unwrap();
-        let short = "streams: [{ name: x, url: 'http://10.0.0.1/' }]\nmediamtx: [{ name: x, url: 'http://10.0.0.1/' }]";
-        assert_eq!(written, config(short).unwrap().0);
+        let (written, _) = config(&written_defaults(&keys::FILE, ""), Machine::Any).unwrap();
+        let short = "streams: [{ name: x, url: 'http://10.0.0.1/' }]\nmediamtx: [{ name: x, url: 'http://10.0.0.1/' }]\n\
+                     network: { wifi: { ssid: x }, ethernet: { address: 10.0.0.2/8 } }";
+        assert_eq!(written, config(short, Machine::Any).unwrap().0);
     }
 }

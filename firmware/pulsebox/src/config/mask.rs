@@ -204,6 +204,8 @@ struct Kept {
     /// By name of the server.
     servers: HashMap<String, String>,
     mqtt_password: Option<String>,
+    /// Name and password of the wireless network.
+    wifi: Option<(String, String)>,
 }
 
 impl Kept {
@@ -217,6 +219,7 @@ impl Kept {
             kept.servers.insert(name, url.text().unwrap_or_default().to_owned());
         }
         kept.mqtt_password = password(&root).and_then(|node| node.text().map(str::to_owned));
+        kept.wifi = wifi(&root).and_then(|(name, node)| Some((name, node.text()?.to_owned())));
         kept
     }
 
@@ -256,8 +259,15 @@ fn password(root: &Rc<Node>) -> Option<Rc<Node>> {
     root.get("mqtt")?.get("password").cloned()
 }
 
-/// Puts the secrets of `old` back into `new` where they are masked: a stream's by its id and URL, a MediaMTX server's by its name, a comment's by the rest of its line. What has no old
-/// secret stays masked, and is refused by the parser with its place.
+/// The wireless network's name, and its password's node.
+fn wifi(root: &Rc<Node>) -> Option<(String, Rc<Node>)> {
+    let wifi = root.get("network")?.get("wifi")?;
+    Some((wifi.get("ssid")?.text()?.to_owned(), wifi.get("password")?.clone()))
+}
+
+/// Puts the secrets of `old` back into `new` where they are masked: a stream's by its id and URL, a MediaMTX server's
+/// and a wireless network's by its name, a comment's by the rest of its line. What has no old secret stays masked, and
+/// is refused by the parser with its place.
 pub(super) fn restored(new: &str, old: &str) -> String {
     let (bom, body) = split_bom(new);
     let mut body = body.to_owned();
@@ -275,6 +285,10 @@ pub(super) fn restored(new: &str, old: &str) -> String {
         }
         if let Some(node) = password(&root).filter(|node| node.text().is_some_and(is_masked)) {
             put(&node, kept.mqtt_password);
+        }
+        if let Some((name, node)) = wifi(&root).filter(|(_, node)| node.text().is_some_and(is_masked)) {
+            // Another network is not told this one's.
+            put(&node, kept.wifi.filter(|(old, _)| *old == name).map(|(_, password)| password));
         }
         body = replace(&body, spans);
     }
@@ -366,6 +380,16 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
     }
 
     #[test]
+    fn a_wireless_password_is_kept_for_its_own_network_alone() {
+        let old = "network: { wifi: { ssid: Home, password: geheim00 } }\n";
+        let shown = masked(old);
+        assert!(!shown.contains("geheim"), "{shown}");
+        assert_eq!(restored(&shown, old).replace('"', ""), old);
+        let other = shown.replace("Home", "Evil");
+        assert_eq!(restored(&other, old), other);
+    }
+
+    #[test]
     fn a_misspelt_url_is_masked_too() {
         for url in ["admin:geheim@10.0.0.5/live", "http//10.0.0.6/cgi?user=admin&pwd=geheim&ch=1", "rtsp:/a:geheim@h/"]
         {
@@ -378,8 +402,8 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
     #[test]
     fn a_masked_text_sent_back_keeps_its_secrets() {
         let back = restored(&masked(OLD), OLD);
-        let (config, _) = convert::config(&back).unwrap();
-        assert_eq!(config, convert::config(OLD).unwrap().0);
+        let (config, _) = super::super::parse(&back).unwrap();
+        assert_eq!(config, super::super::parse(OLD).unwrap().0);
         assert_eq!(back.lines().nth(1), OLD.lines().nth(1), "the comment's secret is kept");
     }
 
@@ -398,7 +422,7 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
     #[test]
     fn a_mask_without_an_old_secret_is_refused_with_its_place() {
         let text = "streams:\n  - name: New\n    url: rtsp://***:***@10.9.9.9/\n";
-        let errors = convert::config(&restored(text, OLD)).unwrap_err();
+        let errors = super::super::parse(&restored(text, OLD)).unwrap_err();
         assert!(errors.to_string().starts_with("3:10: the URL's credentials are masked"), "{errors}");
     }
 
@@ -416,7 +440,7 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
             let shown = masked(&text);
             assert!(!shown.contains("geheim") && shown.contains("host: x # y"), "{text}\n{shown}");
             assert!(shown.contains("password: \"***\""), "{shown}");
-            let password = |text: &str| convert::config(text).map(|(config, _)| config.mqtt.password).ok();
+            let password = |text: &str| super::super::parse(text).map(|(config, _)| config.mqtt.password).ok();
             assert_eq!(password(&restored(&shown, &text)), password(&text), "{text}\n{shown}");
         }
     }

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::edit::EditError;
 use super::model::Config;
 use super::on_disk::Stamp;
 use super::problem::{Errors, ReadError, Warning};
-use super::{edit, given, mask, on_disk, parse};
+use super::{Machine, edit, given, mask, on_disk, parse_on, trial};
 use crate::camera::CameraUrl;
 
 /// Between two looks at the file. A change counts when two looks see the same text, so that an editor
@@ -34,19 +35,22 @@ const CALM: u32 = 8;
 pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    path: PathBuf,
-    current: watch::Sender<Arc<Config>>,
+pub(super) struct Inner {
+    pub(super) path: PathBuf,
+    pub(super) machine: Machine,
+    pub(super) current: watch::Sender<Arc<Config>>,
     fault: watch::Sender<Option<String>>,
+    /// When the network's settings go back to what they were.
+    pub(super) trial: watch::Sender<Option<Instant>>,
     seen: Mutex<Seen>,
     key: RandomState,
 }
 
-struct Seen {
+pub(super) struct Seen {
     /// What the file held when it was last taken, good or bad; or why it could not be read.
     taken: Result<String, String>,
     /// The text of the configuration in force.
-    good: String,
+    pub(super) good: String,
     /// A new content, seen once.
     candidate: Option<Result<String, String>>,
     stamp: Option<Stamp>,
@@ -133,11 +137,20 @@ impl Store {
     /// # Errors
     /// Neither the file nor the last good text beside it gives a configuration; the file's own error.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ReadError> {
+        Self::load_on(path, Machine::Any)
+    }
+
+    /// As [`Store::load`], with what holds on `machine` where the file says nothing. The appliance starts with nothing
+    /// to watch rather than not at all: its page is where the mistake can be mended.
+    ///
+    /// # Errors
+    /// As of [`Store::load`]; none on the appliance.
+    pub fn load_on(path: impl AsRef<Path>, machine: Machine) -> Result<Self, ReadError> {
         let path = path.as_ref().to_owned();
         let stamp = Stamp::of(&path);
         let text = on_disk::read_text(&path);
         let taken = text.as_ref().cloned().map_err(ReadError::summary);
-        let read = text.and_then(|text| match parse(&text) {
+        let read = text.and_then(|text| match parse_on(&text, machine) {
             Ok(parsed) => Ok((text, parsed)),
             Err(errors) => Err(ReadError::Bad { path: path.clone(), errors }),
         });
@@ -148,14 +161,25 @@ impl Store {
                 (text, config, None)
             }
             Err(error) => {
-                let Some((text, config)) = last_good(&path) else { return Err(error) };
-                log::error!("{}: the last good configuration is in force", error.summary());
+                let (text, config) = match last_good(&path, machine) {
+                    Some(kept) => {
+                        log::error!("{}: the last good configuration is in force", error.summary());
+                        kept
+                    }
+                    None if machine == Machine::Appliance => {
+                        log::error!("{}: nothing is watched until that is mended", error.summary());
+                        (String::new(), Config::nothing(machine))
+                    }
+                    None => return Err(error),
+                };
                 (text, config, Some(error.summary()))
             }
         };
         let seen = Seen { taken, good, candidate: None, stamp, calm: 0, given: None };
         let (current, fault) = (watch::Sender::new(Arc::new(config)), watch::Sender::new(fault));
-        Ok(Self(Arc::new(Inner { path, current, fault, seen: Mutex::new(seen), key: RandomState::new() })))
+        let trial = watch::Sender::new(trial::left_over(&path, machine));
+        let (seen, key) = (Mutex::new(seen), RandomState::new());
+        Ok(Self(Arc::new(Inner { path, machine, current, fault, trial, seen, key })))
     }
 
     /// The configuration in force.
@@ -274,7 +298,7 @@ impl Store {
     pub async fn check(&self, text: String) -> Result<usize, WriteError> {
         self.blocking(move |inner| {
             let text = inner.restored(&inner.seen(), &text);
-            let (config, _) = parse(&text).map_err(WriteError::Bad)?;
+            let (config, _) = parse_on(&text, inner.machine).map_err(WriteError::Bad)?;
             Ok(config.cameras.len())
         })
         .await
@@ -293,8 +317,12 @@ impl Store {
         found.await.ok().flatten().unwrap_or(given)
     }
 
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     /// Runs what takes the lock, or the disk, on a thread for it.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<T, WriteError> {
@@ -305,7 +333,7 @@ impl Store {
 }
 
 impl Inner {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         // A panic in between leaves texts that are whole.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -338,7 +366,7 @@ impl Inner {
     fn take(&self, seen: &mut Seen, now: Result<String, String>) {
         let parsed = now.clone().and_then(|text| {
             let bad = |errors| ReadError::Bad { path: self.path.clone(), errors }.summary();
-            parse(&text).map(|parsed| (text, parsed)).map_err(bad)
+            parse_on(&text, self.machine).map(|parsed| (text, parsed)).map_err(bad)
         });
         seen.taken = now;
         match parsed {
@@ -379,7 +407,7 @@ impl Inner {
     }
 
     /// The text after `edit`, secrets in it, and what it means.
-    fn edited(
+    pub(super) fn edited(
         &self,
         seen: &Seen,
         edit: impl FnOnce(&str) -> Result<String, EditError>,
@@ -391,7 +419,7 @@ impl Inner {
             return Err(WriteError::FileIsBad(fault.clone()));
         }
         let text = mask::restored(&edit(&seen.good)?, &seen.good);
-        let (config, _) = parse(&text).map_err(WriteError::Bad)?;
+        let (config, _) = parse_on(&text, self.machine).map_err(WriteError::Bad)?;
         Ok((text, config))
     }
 
@@ -403,7 +431,19 @@ impl Inner {
 
     fn write(&self, seen: &mut Seen, text: &str) -> Result<(), WriteError> {
         let text = self.restored(seen, text);
-        let (config, warnings) = parse(&text).map_err(WriteError::Bad)?;
+        let (config, _) = parse_on(&text, self.machine).map_err(WriteError::Bad)?;
+        let step = self.before_write(seen, &text, &config).map_err(|source| self.not_written(source))?;
+        let written = self.put(seen, &text);
+        if written.is_ok() {
+            self.after_write(step);
+        }
+        written
+    }
+
+    /// Puts a text with its secrets in the file's place and in force.
+    pub(super) fn put(&self, seen: &mut Seen, text: &str) -> Result<(), WriteError> {
+        let text = text.to_owned();
+        let (config, warnings) = parse_on(&text, self.machine).map_err(WriteError::Bad)?;
         if text != seen.good {
             on_disk::replace(&on_disk::beside(&self.path, "previous"), &seen.good).map_err(|e| self.not_written(e))?;
         }
@@ -435,9 +475,20 @@ fn keep_good(path: &Path, text: &str) {
     }
 }
 
-fn last_good(path: &Path) -> Option<(String, Config)> {
+/// The configuration that the daemon would have in force: the file's, the last good one, or else one with nothing to
+/// watch; and why it is not the file's. Blocks.
+pub fn read_in_force(path: &Path, machine: Machine) -> (Config, Option<String>) {
+    let fault = match super::read_on(path, machine) {
+        Ok((config, _)) => return (config, None),
+        Err(error) => error.summary(),
+    };
+    let kept = last_good(path, machine).map(|(_, config)| config);
+    (kept.unwrap_or_else(|| Config::nothing(machine)), Some(fault))
+}
+
+fn last_good(path: &Path, machine: Machine) -> Option<(String, Config)> {
     let text = on_disk::read_text(&on_disk::beside(path, "last-good")).ok()?;
-    let (config, _) = parse(&text).ok()?;
+    let (config, _) = parse_on(&text, machine).ok()?;
     Some((text, config))
 }
 
@@ -470,6 +521,24 @@ mod tests {
         store.0.look();
         store.0.look();
         assert!(current.borrow_and_update().cameras.is_empty());
+    }
+
+    #[test]
+    fn the_appliance_starts_without_a_good_file_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pulsebox.yaml");
+        let store = Store::load_on(&file, Machine::Appliance).unwrap();
+        assert!(store.fault().borrow().as_ref().unwrap().contains("pulsebox.yaml"));
+        assert_eq!(store.current().web.listen.port(), 80);
+        fs::write(&file, "nonsense: [").unwrap();
+        let store = Store::load_on(&file, Machine::Appliance).unwrap();
+        let fault = store.fault().borrow().clone().unwrap();
+        assert!(fault.contains("pulsebox.yaml:2:1: this is no YAML"), "{fault}");
+        assert!(Store::load(&file).is_err(), "elsewhere a person stands beside it");
+        fs::write(&file, ONE).unwrap();
+        store.0.look();
+        store.0.look();
+        assert_eq!((store.current().cameras.len(), store.fault().borrow().is_some()), (1, false));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::evidence::{Budget, Proof};
+use super::starts::StartRow;
 use super::timeline::{Run, Timeline};
 use crate::camera::Verdict;
 use crate::monitor::board::{Event, Incident, Report, Snapshot, State};
@@ -66,6 +67,8 @@ pub(super) struct Batch {
     pub states: VecDeque<StateChange>,
     pub incidents: VecDeque<Incident>,
     pub proofs: VecDeque<Proof>,
+    /// Of this boot, once: why the box started.
+    pub starts: Vec<StartRow>,
     /// The stretches of watching that `checks` cover, Unix ms, oldest first; a check belongs to the first
     /// one that it did not end after.
     pub windows: Vec<(i64, i64)>,
@@ -101,6 +104,8 @@ pub(super) struct Memory {
     open: BTreeMap<i64, Incident>,
     window_began: i64,
     pictures: Budget,
+    /// Why the box started, once that is known.
+    start: Option<StartRow>,
     /// Rows that found no room, and events missed.
     pub lost: u64,
     /// The file at the path was opened by us and may be read.
@@ -124,6 +129,7 @@ impl Memory {
             open: BTreeMap::new(),
             window_began,
             pictures: Budget::default(),
+            start: None,
             lost: 0,
             file_is_ours: false,
         }
@@ -140,6 +146,11 @@ impl Memory {
                 return true;
             }
             Event::CamerasChanged => self.cameras_changed(&snapshot()),
+            Event::HostChanged if self.start.is_none() => {
+                if self.note_start(&snapshot()) {
+                    return true;
+                }
+            }
             Event::SettingsChanged { .. } | Event::HostChanged => {}
         }
         !self.unheard.is_empty() && self.end_unclaimed(&snapshot())
@@ -151,6 +162,7 @@ impl Memory {
         self.lost += missed;
         self.follow_clock();
         self.cameras_changed(snapshot);
+        self.note_start(snapshot);
         for status in snapshot.cameras.values() {
             if self.live.get(status.id.as_str()).and_then(|l| l.state).map(|s| s.0) != Some(status.state as u8) {
                 self.state_changed(&status.id, status.state as u8, status.since);
@@ -174,6 +186,17 @@ impl Memory {
                 self.incident(&incident);
             }
         }
+    }
+
+    /// Notes why the box started, once that is known; true where it has just become so.
+    fn note_start(&mut self, snapshot: &Snapshot) -> bool {
+        if self.start.is_some() {
+            return false;
+        }
+        let (at, boot) = (self.timeline.now(), self.timeline.run.boot.clone());
+        self.start = StartRow::of(&snapshot.host, at, &boot);
+        Arc::make_mut(&mut self.pending).starts.extend(self.start.clone());
+        self.start.is_some()
     }
 
     fn checked(&mut self, camera: &str, report: &Report, state: State) {
@@ -417,9 +440,9 @@ impl Memory {
         self.writing = None;
     }
 
-    /// An incident waits.
+    /// An incident waits, or why the box started.
     pub fn is_urgent(&self) -> bool {
-        !self.pending.incidents.is_empty()
+        !self.pending.incidents.is_empty() || !self.pending.starts.is_empty()
     }
 
     /// Puts back what a writer could not write.
@@ -436,6 +459,7 @@ impl Memory {
         back.states.append(&mut pending.states);
         back.incidents.append(&mut pending.incidents);
         back.proofs.append(&mut pending.proofs);
+        back.starts.append(&mut pending.starts);
         self.pending = Arc::new(back);
         self.keep_bounds();
     }
@@ -465,6 +489,7 @@ impl Memory {
             }
         }
         let pending = Arc::make_mut(&mut self.pending);
+        pending.starts = self.start.iter().cloned().collect();
         // In front: what waits is newer.
         cameras.append(&mut pending.cameras);
         pending.cameras = cameras;
@@ -552,6 +577,9 @@ impl Memory {
         for incident in pending.incidents.iter_mut().chain(self.open.values_mut()) {
             incident.from = moved(incident.from);
             incident.to = incident.to.map(moved);
+        }
+        for start in pending.starts.iter_mut().chain(&mut self.start) {
+            start.at = to(start.at);
         }
         for camera in &mut pending.cameras {
             camera.seen = to(camera.seen);

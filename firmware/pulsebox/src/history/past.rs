@@ -6,7 +6,9 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, History, lock};
-use crate::monitor::past::{Answer, Bucket, CheckRow, EvidencePicture, Past, PastError, PastIncident, Uptime, Uptimes};
+use crate::monitor::past::{
+    Answer, Bucket, CheckRow, EvidencePicture, Past, PastError, PastIncident, PastStart, Uptime, Uptimes,
+};
 
 /// Days of each of the uptimes that end now.
 const UPTIMES_DAYS: [i64; 4] = [1, 7, 30, 365];
@@ -60,6 +62,10 @@ impl Past for History {
             self.known(&camera).await?;
             Ok(self.ask(move |s| s.evidence_picture(&camera, incident, which)).await?)
         })
+    }
+
+    fn starts(&self, limit: usize) -> Answer<'_, Vec<PastStart>> {
+        Box::pin(async move { Ok(self.starts(limit).await?) })
     }
 }
 

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::query::{self, Sources, Waiting};
-use super::{Broken, DAY_MS, Error, History, Inner, blocking, lock, schema, store};
+use super::{Broken, DAY_MS, Error, History, Inner, blocking, lock, schema, starts, store};
 use crate::monitor::Before;
 use crate::monitor::board::Incident;
-use crate::monitor::past::{Bucket, CheckRow, Uptime};
+use crate::monitor::past::{Bucket, CheckRow, PastStart, Uptime};
 
 /// What a question may take.
 const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
@@ -53,6 +53,11 @@ impl History {
         }
         let camera = camera.to_owned();
         self.ask(move |s| s.knows(&camera)).await
+    }
+
+    /// Why the box started, the last `limit` times, newest first; none on a machine that is no appliance.
+    pub async fn starts(&self, limit: usize) -> Result<Vec<PastStart>, Error> {
+        self.ask(move |s| starts::read(s.db.as_ref(), s.waiting.batches.iter().map(|batch| &**batch), limit)).await
     }
 
     /// What was known when the box last ran, for the monitor to go on from.

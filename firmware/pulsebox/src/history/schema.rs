@@ -95,11 +95,21 @@ ALTER TABLE days ADD COLUMN first_frame INTEGER;
 ALTER TABLE days ADD COLUMN fps10 INTEGER;
 ALTER TABLE days ADD COLUMN kbps INTEGER;
 ",
+    "
+CREATE TABLE starts (               -- why the box started, one row a boot; only of an appliance
+    at          INTEGER PRIMARY KEY, -- Unix ms, when Pulsebox learnt of it
+    boot        TEXT NOT NULL UNIQUE, -- the kernel's boot id
+    cause       TEXT NOT NULL,       -- appliance::Cause's name
+    message     TEXT,                -- for a person
+    slot        TEXT,                -- the system that ran: A or B
+    version     TEXT                 -- the image's
+) STRICT;
+",
 ];
 
 /// Every table's name, in an order in which they can be filled.
-pub(super) const TABLES: [&str; 9] =
-    ["cameras", "runs", "incidents", "evidence", "days", "hours", "states", "rolled", "checks"];
+pub(super) const TABLES: [&str; 10] =
+    ["cameras", "runs", "incidents", "evidence", "starts", "days", "hours", "states", "rolled", "checks"];
 
 /// Small pages: a flush of ten cameras is half a kilobyte, and the whole page is written each time.
 const PAGE_BYTES: u32 = 1024;

@@ -12,7 +12,7 @@ use super::block::{self, Packed};
 use super::memory::{Batch, Check};
 use super::schema::{self, OpenError};
 use super::timeline::Run;
-use super::{Error, evidence, query, repair};
+use super::{Error, evidence, query, repair, starts};
 use crate::monitor::board::Incident;
 
 /// Checks in one row at most, when an outage of the disk let many gather.
@@ -219,6 +219,7 @@ fn close_last_run(db: &Connection, run: i64) -> rusqlite::Result<bool> {
             "UPDATE runs SET until = max(began,
                  coalesce((SELECT id + ms FROM checks ORDER BY id DESC LIMIT 1), began),
                  coalesce((SELECT max(began) FROM states), began),
+                 coalesce((SELECT max(at) FROM starts), began),
                  coalesce((SELECT max(coalesce(until, began)) FROM (SELECT * FROM incidents ORDER BY id DESC LIMIT 100)), began))
              WHERE until IS NULL",
             [],
@@ -283,6 +284,7 @@ fn write_batch(
             ])?;
     }
     evidence::write(change, &batch.proofs)?;
+    starts::write(change, &batch.starts)?;
     write_checks(change, cameras, batch)
 }
 
@@ -352,7 +354,7 @@ pub(super) fn move_run(change: &Transaction<'_>, began: i64, by: i64) -> rusqlit
     )?;
     super::rollup::redo_from(change, began.min(began.saturating_add(by)))?;
     // By way of negative keys: row by row, a moved key could meet one that has not moved yet.
-    for (table, key) in [("checks", "id"), ("states", "began")] {
+    for (table, key) in [("checks", "id"), ("states", "began"), ("starts", "at")] {
         change.execute(
             &format!("UPDATE {table} SET {key} = -{key} - ?3 WHERE {key} >= ?1 AND {key} < ?2"),
             [began, next, by],

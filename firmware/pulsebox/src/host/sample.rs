@@ -56,8 +56,17 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
         };
         board.change_host(|host| {
             // The rest is others' to say.
-            let BoxStatus { network, storage_fault, config_fault, bytes_written, broker, identify_until, leds, .. } =
-                std::mem::take(host);
+            let BoxStatus {
+                network,
+                storage_fault,
+                config_fault,
+                bytes_written,
+                broker,
+                identify_until,
+                leds,
+                appliance,
+                ..
+            } = std::mem::take(host);
             *host = BoxStatus {
                 network,
                 storage_fault,
@@ -66,6 +75,7 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
                 broker,
                 identify_until,
                 leds,
+                appliance,
                 ..sampled
             };
         });

@@ -225,6 +225,7 @@ impl Shown {
     /// What a box in this state shows, once nobody asks it to identify itself.
     pub fn of(snapshot: &Snapshot) -> Self {
         match Overall::of(snapshot) {
+            Overall::Updating => Self::plain(Sign::Updating),
             Overall::StorageFault => Self::plain(Sign::StorageFault),
             Overall::NoNetwork => Self::plain(Sign::NoNetwork),
             Overall::CameraDown => Self { sign: Sign::CameraDown, count: Counts::of(snapshot).down.min(BLINKS_MAX) },

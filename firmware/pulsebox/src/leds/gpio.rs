@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use gpiocdev::line::Value;
+use gpiocdev::line::{Bias, Value};
 use gpiocdev::request::Config;
 use gpiocdev::{Chip, Error, Request};
 
@@ -48,6 +48,30 @@ pub fn take(wanted: &Line) -> Result<(GpioLine, String), NotTaken> {
 /// As [`take`].
 pub fn let_go(wanted: &Line) -> Result<String, NotTaken> {
     request(wanted, input(wanted.line)).map(|(_, at)| at)
+}
+
+/// A button between a line and ground, while it is ours.
+pub struct Button {
+    request: Request,
+    line: u32,
+}
+
+/// Takes a line of the header for a button, pulled up. Blocks for a moment.
+///
+/// # Errors
+/// As [`take`].
+pub fn button(line: u32) -> Result<Button, NotTaken> {
+    let mut pulled_up = input(line);
+    pulled_up.with_bias(Bias::PullUp);
+    let wanted = Line { line, chip: None, active_low: false, brightness: 100 };
+    request(&wanted, pulled_up).map(|(request, _)| Button { request, line })
+}
+
+impl Button {
+    /// Whether it connects the line to ground; false where the chip does not say.
+    pub fn is_pressed(&self) -> bool {
+        self.request.value(self.line).is_ok_and(|value| value == Value::Inactive)
+    }
 }
 
 fn input(line: u32) -> Config {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
+use super::appliance::Appliance;
 use super::broker::BrokerView;
 use crate::camera::{Rung, RungTime, Severity, StreamInfo, Verdict};
 
@@ -319,6 +320,8 @@ pub struct BoxStatus {
     pub identify_until: Option<Timestamp>,
     /// The LEDs.
     pub leds: LedsStatus,
+    /// The box's own system, where this is an appliance; none on another machine.
+    pub appliance: Option<Appliance>,
 }
 
 /// The LEDs.

@@ -4,6 +4,7 @@
 //! into states and incidents, [`board`] holds what is known. The checks of all cameras are spread evenly
 //! over the heartbeat, and [`lanes`] bounds how many run at once.
 
+pub mod appliance;
 pub mod board;
 pub mod broker;
 mod camera;

@@ -2,12 +2,15 @@
 
 use serde::Serialize;
 
+use super::appliance::Appliance;
 use super::board::{BrokerState, Snapshot, State};
 
 /// The first that holds, in this order; the order is the LED card's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Overall {
+    /// An update is being checked or written: the power must not be cut.
+    Updating,
     /// The history is not written to disk.
     StorageFault,
     /// No link or no address.
@@ -26,7 +29,8 @@ pub enum Overall {
 
 impl Overall {
     /// Every one, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::Updating,
         Self::StorageFault,
         Self::NoNetwork,
         Self::CameraDown,
@@ -39,6 +43,7 @@ impl Overall {
     /// Its name in the API and MQTT.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Updating => "updating",
             Self::StorageFault => "storage_fault",
             Self::NoNetwork => "no_network",
             Self::CameraDown => "camera_down",
@@ -52,6 +57,7 @@ impl Overall {
     /// When it holds, for the documentation.
     pub fn meaning(self) -> &'static str {
         match self {
+            Self::Updating => "an update is being checked or written: do not cut the power",
             Self::StorageFault => "the history is not written to disk; checks go on from memory",
             Self::NoNetwork => "the box has no link or no address: no camera can be reached",
             Self::CameraDown => "at least one camera is down",
@@ -65,7 +71,9 @@ impl Overall {
     /// What holds now.
     pub fn of(snapshot: &Snapshot) -> Self {
         let any = |state| snapshot.cameras.values().any(|camera| camera.state == state);
-        if snapshot.host.storage_fault.is_some() {
+        if snapshot.host.appliance.as_ref().is_some_and(Appliance::is_updating) {
+            Self::Updating
+        } else if snapshot.host.storage_fault.is_some() {
             Self::StorageFault
         } else if !snapshot.host.network {
             Self::NoNetwork
@@ -88,6 +96,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::monitor::appliance::{Update, UpdateState};
     use crate::monitor::board::{BrokerStatus, CameraStatus};
 
     fn snapshot(states: &[State]) -> Snapshot {
@@ -105,7 +114,11 @@ mod tests {
         let mut all = snapshot(&[State::Up, State::Degraded, State::Down]);
         all.host.broker = BrokerStatus { state: BrokerState::Lost, ..BrokerStatus::default() };
         (all.host.storage_fault, all.host.network) = (Some("full".into()), false);
+        let update = Update { state: UpdateState::Writing, percent: Some(40), version: None, message: None };
+        all.host.appliance = Some(Appliance { update: Some(update), ..Appliance::default() });
         let mut told = vec![Overall::of(&all)];
+        all.host.appliance = Some(Appliance::default());
+        told.push(Overall::of(&all));
         all.host.storage_fault = None;
         told.push(Overall::of(&all));
         all.host.network = true;

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::appliance::Cause;
 use super::board::{Incident, State};
 use crate::camera::{Severity, Verdict};
 
@@ -176,6 +177,21 @@ pub enum EvidencePicture {
     Bad,
 }
 
+/// One start of the box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct PastStart {
+    /// When Pulsebox learnt of it: seconds after the start.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: Cause,
+    /// The same for a person.
+    pub message: Option<String>,
+    /// The system that ran: `A` or `B`.
+    pub slot: Option<String>,
+    /// The image's version.
+    pub version: Option<String>,
+}
+
 /// Why the past could not be read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PastError {
@@ -211,4 +227,7 @@ pub trait Past: Send + Sync + 'static {
 
     /// A picture of the evidence of a camera's incident, a JPEG 640 px wide at most; none where none is kept.
     fn evidence_picture(&self, camera: String, incident: i64, which: EvidencePicture) -> Answer<'_, Option<Bytes>>;
+
+    /// Why the box started, the last `limit` times, newest first; none on a machine that is no appliance.
+    fn starts(&self, limit: usize) -> Answer<'_, Vec<PastStart>>;
 }

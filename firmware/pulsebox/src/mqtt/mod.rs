@@ -18,6 +18,7 @@ mod websocket;
 
 use std::sync::Arc;
 
+use crate::appliance::Room;
 use crate::clock::Clock;
 use crate::config::Store;
 use crate::monitor::Orders;
@@ -41,4 +42,6 @@ pub struct Means {
     pub clock: Clock,
     /// This box's name in topics and ids: [`crate::host::box_id`].
     pub box_id: String,
+    /// The appliance; none on another machine.
+    pub appliance: Option<Room>,
 }

@@ -4,7 +4,8 @@
 //! The Host check keeps a hostile web page from reading the box through a name of its own that it points at us
 //! (DNS rebinding); the check of where a call comes from keeps one from writing with a signed-in browser's cookie
 //! (CSRF). What a call needs stands in [`access::need`](super::access::need). Bodies are read here, whole, within
-//! their limit and deadline, and only of callers who may send one: handlers find them in memory.
+//! their limit and deadline, and only of callers who may send one: handlers find them in memory. An update alone is
+//! too large for that, and is taken piece by piece by [`appliance`](super::appliance::upload).
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -202,9 +203,14 @@ fn body_max(request: &Request) -> usize {
     }
 }
 
+/// Whether the handler takes the body piece by piece, within limits and deadlines of its own.
+fn is_streamed(request: &Request) -> bool {
+    request.method() == Method::POST && request.uri().path() == "/api/update"
+}
+
 /// Reads the body into memory.
 async fn with_body(request: Request) -> Result<Request, ApiError> {
-    if request.body().is_end_stream() {
+    if request.body().is_end_stream() || is_streamed(&request) {
         return Ok(request);
     }
     let max = body_max(&request);

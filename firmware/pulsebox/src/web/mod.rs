@@ -3,6 +3,7 @@
 //! [`guard`] stands before every call: nothing is open that [`access`] does not say is open.
 
 mod access;
+mod appliance;
 mod body;
 mod check;
 mod config;
@@ -49,6 +50,7 @@ pub use mqtt::{BrokerTry, TryBroker};
 pub use server::bind;
 pub use tls::Port;
 
+use crate::appliance::Room;
 use crate::clock::Clock;
 use crate::config::Store;
 use crate::live::Live;
@@ -76,6 +78,8 @@ pub struct Web {
     pub access: Access,
     /// Tries a broker.
     pub try_broker: TryBroker,
+    /// The appliance; none on another machine.
+    pub appliance: Option<Room>,
 }
 
 /// What the handlers share.
@@ -88,6 +92,7 @@ struct Shared {
     live: Live,
     access: Access,
     try_broker: TryBroker,
+    appliance: Option<Room>,
     /// The box's host name.
     host_name: String,
     feed: feed::Feed,
@@ -169,6 +174,7 @@ impl Web {
             live: self.live,
             access: self.access,
             try_broker: self.try_broker,
+            appliance: self.appliance,
             host_name: host_name(),
             stop: stop.clone(),
         });

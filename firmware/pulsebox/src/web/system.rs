@@ -1,6 +1,7 @@
 //! `/api/system`: the box, its connections and its live views in numbers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -8,6 +9,7 @@ use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::Shared;
@@ -16,6 +18,12 @@ use super::params::Params;
 use crate::camera::{Codec, StreamKind};
 use crate::monitor::board::{BoxStatus, Counts};
 use crate::monitor::overall::Overall;
+use crate::monitor::past::PastStart;
+
+/// Starts of the box that are told.
+const STARTS: usize = 20;
+/// The page asks for the box every few seconds.
+const STARTS_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The most of each kind of connection.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -91,6 +99,8 @@ pub(super) struct System {
     connections: Connections,
     /// Open upstreams.
     live: Vec<Upstream>,
+    /// Why the box started, the last 20 times, newest first; empty where this is no appliance.
+    starts: Vec<PastStart>,
 }
 
 /// The box, its cameras by state, its connections and its live views.
@@ -119,7 +129,13 @@ pub(super) async fn system(
         gop_frames: open.gop_frames,
         skips: open.skips,
     };
+    // Only an appliance knows, and a history that does not answer holds nothing back.
+    let starts = match (&shared.appliance, shared.past.starts(STARTS)) {
+        (Some(_), asked) => timeout(STARTS_DEADLINE, asked).await.ok().and_then(Result::ok).unwrap_or_default(),
+        (None, _) => Vec::new(),
+    };
     Ok(Json(System {
+        starts,
         host: snapshot.host.clone(),
         overall: Overall::of(&snapshot),
         cameras: Counts::of(&snapshot),

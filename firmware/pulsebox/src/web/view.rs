@@ -11,6 +11,7 @@ use super::stream_settings::StreamSettings;
 
 use crate::camera::{self, RungTime, Severity, StreamInfo, Verdict};
 use crate::live::Live;
+use crate::monitor::appliance::Appliance;
 use crate::monitor::board::{BoxStatus, CameraStatus, Incident, Recent, Report, Snapshot, State, Thumbnail, tenth};
 use crate::monitor::stream_pulse;
 
@@ -215,6 +216,9 @@ impl Health {
                 .iter()
                 .map(|fault| format!("the configuration file has a mistake, the last good one is in force: {fault}")),
         );
+        if let Some(fault) = host.appliance.as_ref().and_then(Appliance::import_fault) {
+            reasons.push(format!("the configuration on the card was not taken: {fault}"));
+        }
         reasons.extend(access);
         Self { status: status_if(&reasons), reasons }
     }

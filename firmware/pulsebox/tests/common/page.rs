@@ -59,6 +59,7 @@ pub async fn web(yaml: &str, sessions: Sessions, live: Live) -> (Web, Arc<Store>
         config: store.clone(),
         live,
         try_broker: broker_that_refuses(),
+        appliance: None,
     };
     (web, store, folder)
 }

@@ -13,18 +13,20 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::appliance::Room;
 use crate::camera::{Codec, Rung, RungTime, StreamInfo, Verdict};
 use crate::clock::Clock;
 use crate::config::Store;
 use crate::host::Interfaces;
 use crate::live::Live;
+use crate::monitor::appliance::Cause;
 use crate::monitor::board::{
     Board, CameraStatus, Event, Incident, LampStatus, Recent, Report, Snapshot, State, Thumbnail,
 };
 use crate::monitor::look::RealEye;
 use crate::monitor::past::{
-    Answer as PastAnswer, Bucket, CheckRow, EvidencePicture, KeptEvidence, Past, PastError, PastIncident, StateTimes,
-    Uptime, Uptimes,
+    Answer as PastAnswer, Bucket, CheckRow, EvidencePicture, KeptEvidence, Past, PastError, PastIncident, PastStart,
+    StateTimes, Uptime, Uptimes,
 };
 use crate::monitor::{Before, Means, Monitor};
 use crate::web::{Access, Scope, Web, bind};
@@ -208,6 +210,11 @@ impl Past for Remembered {
         let picture = (which == EvidencePicture::Good).then_some(Bytes::from_static(EVIDENCE_JPEG));
         async move { known(&camera).map(|()| picture) }.boxed()
     }
+
+    fn starts(&self, _: usize) -> PastAnswer<'_, Vec<PastStart>> {
+        let (message, slot, version) = (Some("The power was cut.".into()), Some("A".into()), Some("1.2.3".into()));
+        async move { Ok(vec![PastStart { at: start(), cause: Cause::Power, message, slot, version }]) }.boxed()
+    }
 }
 
 fn a_days_uptime() -> Uptime {
@@ -238,6 +245,11 @@ pub struct Server {
 
 /// Serves `board` on a free port.
 pub async fn serve(board: &Board) -> Server {
+    serve_as(board, None).await
+}
+
+/// The same as an appliance.
+pub async fn serve_as(board: &Board, appliance: Option<Room>) -> Server {
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let stop = CancellationToken::new();
@@ -263,6 +275,7 @@ pub async fn serve(board: &Board) -> Server {
         config: Arc::new(Store::load(&file).unwrap()),
         live: Live::default(),
         try_broker: super::mqtt::broker(),
+        appliance,
     };
     let task = AbortOnDropHandle::new(tokio::spawn(web.serve_on(listener, stop.clone())));
     Server { port, stop, task, _folder: folder, access, token }

@@ -1,0 +1,272 @@
+//! Holds facts, asks and board together: looks once a second, and is asked by web and MQTT.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::keep::{self, Kept};
+use super::{Ask, Asks, Facts, Places, wellness};
+use crate::config::Config;
+use crate::monitor::appliance::UpdateState;
+use crate::monitor::board::{Board, Snapshot};
+
+/// Facts are read this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Files in memory answer within this time, or the machine has other troubles.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What the room needs.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// Where `host.appliance` is written.
+    pub board: Board,
+    /// Which cameras there are.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Where facts and asks lie.
+    pub places: Places,
+}
+
+/// The appliance. Cheap to clone; clones are one.
+#[derive(Clone, Debug)]
+pub struct Room {
+    board: Board,
+    config: watch::Receiver<Arc<Config>>,
+    places: Places,
+    asks: Asks,
+    /// Why what is written does not stay.
+    data_fault: watch::Sender<Option<String>>,
+    uploads: Arc<Semaphore>,
+}
+
+impl Room {
+    /// Reads the facts and puts them on the board, so that nobody takes this box for another kind of machine. Blocks
+    /// for a moment.
+    pub fn open(means: Means) -> Self {
+        let Means { board, config, places } = means;
+        let asks = Asks::new(places.asks.clone());
+        let room = Self {
+            board,
+            config,
+            places,
+            asks,
+            data_fault: watch::Sender::new(None),
+            uploads: Arc::new(Semaphore::new(1)),
+        };
+        room.tell(&Facts::read(&room.places.facts));
+        room
+    }
+
+    /// Why what is written does not stay, a sentence; none while all is well.
+    pub fn data_fault(&self) -> watch::Receiver<Option<String>> {
+        self.data_fault.subscribe()
+    }
+
+    /// Where an uploaded bundle is put.
+    pub fn bundles(&self) -> PathBuf {
+        self.places.bundles.clone()
+    }
+
+    /// A place for one upload; none while another goes on.
+    pub fn upload_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.uploads.clone().try_acquire_owned().ok()
+    }
+
+    /// How the update is; none where that is not known.
+    pub fn update_state(&self) -> Option<UpdateState> {
+        self.board.now().host.appliance.as_ref()?.update_state()
+    }
+
+    /// Why no update can be begun now, a clause; none where one can.
+    pub fn busy(&self) -> Option<&'static str> {
+        if let Some(why) = self.writing() {
+            return Some(why);
+        }
+        if self.update_state() == Some(UpdateState::Trying) {
+            return Some("the last update is on trial still");
+        }
+        let is_pending = |ask| self.asks.is_pending(ask);
+        (is_pending(Ask::Install) || is_pending(Ask::Check)).then_some("an update is about to be looked at")
+    }
+
+    /// Why the box must not be restarted now, a clause; none where it may.
+    pub fn writing(&self) -> Option<&'static str> {
+        match self.update_state() {
+            Some(UpdateState::Checking) => Some("an update is being checked"),
+            Some(UpdateState::Writing) => Some("an update is being written"),
+            Some(UpdateState::Written) => Some("an update is written, and the box restarts for it"),
+            _ => None,
+        }
+    }
+
+    /// Asks root's jobs for something.
+    ///
+    /// # Errors
+    /// The folder of asks cannot be written.
+    pub async fn ask(&self, ask: Ask) -> io::Result<()> {
+        let asks = self.asks.clone();
+        spawn_blocking(move || asks.ask(ask)).await.map_err(io::Error::other)?
+    }
+
+    /// Keeps the board true, and `up` and `wellness` for root's jobs, until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let folder = self.places.told.clone();
+        let mut files = (Kept::new(&folder, "up"), Kept::new(&folder, "wellness"));
+        let mut ticks = interval(LOOK_AGAIN);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut at_work = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let snapshot = self.board.now().clone();
+            let config = self.config.borrow().clone();
+            let facts = self.places.facts.clone();
+            let work = at_work.get_or_insert_with(|| {
+                let mut files =
+                    std::mem::replace(&mut files, (Kept::new(&folder, "up"), Kept::new(&folder, "wellness")));
+                spawn_blocking(move || {
+                    let facts = Facts::read(&facts);
+                    keep_files(&mut files, &facts, &snapshot, &config);
+                    (facts, files)
+                })
+            });
+            // One thread at most: what hangs is waited for again.
+            let Ok(done) = timeout(ANSWER, work).await else { continue };
+            at_work = None;
+            if let Ok((facts, kept)) = done {
+                files = kept;
+                self.tell(&facts);
+            }
+        }
+    }
+
+    fn tell(&self, facts: &Facts) {
+        let now = Some(facts.appliance.clone());
+        // Compared before the change: what is the same wakes nobody.
+        if self.board.now().host.appliance == now {
+            return;
+        }
+        self.data_fault.send_replace(facts.appliance.data_fault());
+        self.board.change_host(|host| host.appliance = now);
+    }
+}
+
+fn keep_files(files: &mut (Kept, Kept), facts: &Facts, snapshot: &Snapshot, config: &Config) {
+    let (up, well) = files;
+    up.keep(Some(keep::up(snapshot)));
+    let told = facts.trial.as_ref().map(|trial| wellness::judge(trial, snapshot, |id| config.camera(id).is_some()));
+    well.keep(told.map(|told| keep::wellness(&told)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::monitor::board::{CameraStatus, State};
+
+    struct Running {
+        run: tempfile::TempDir,
+        room: Room,
+        _config: watch::Sender<Arc<Config>>,
+    }
+
+    fn room(yaml: &str) -> Running {
+        let run = tempfile::tempdir().unwrap();
+        fs::create_dir_all(run.path().join("box")).unwrap();
+        fs::create_dir_all(run.path().join("pulsebox")).unwrap();
+        let (config, _) = crate::config::parse(yaml).unwrap();
+        let (sender, config) = watch::channel(Arc::new(config));
+        let places = Places::new(run.path(), &run.path().join("data"));
+        let room = Room::open(Means { board: Board::default(), config, places });
+        Running { run, room, _config: sender }
+    }
+
+    fn tell(run: &Path, name: &str, text: &str) {
+        let new = run.join("box").join(format!(".{name}"));
+        fs::write(&new, text).unwrap();
+        fs::rename(new, run.join("box").join(name)).unwrap();
+    }
+
+    async fn until(path: &Path, words: &str) -> String {
+        let found = async {
+            loop {
+                let text = fs::read_to_string(path).unwrap_or_default();
+                if text.contains(words) {
+                    return text;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), found).await.unwrap_or_else(|_| panic!("{words}"))
+    }
+
+    #[tokio::test]
+    async fn the_board_follows_the_facts_and_roots_jobs_hear_of_the_cameras() {
+        let Running { run, room, _config } = room("streams: [ { name: a, url: 'rtsp://127.0.0.1:1/a' } ]");
+        assert!(room.board.now().host.appliance.is_some(), "at once");
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(room.clone().run(stop.clone()));
+        let run = run.path();
+        assert_eq!(until(&run.join("pulsebox/up"), "network").await, "\nnetwork=no\n");
+
+        room.board.change_host(|host| host.network = true);
+        let camera = Arc::new(CameraStatus::unseen("a", State::Up));
+        room.board.change(
+            |now| {
+                now.order = ["a".to_owned()].into();
+                now.cameras.insert("a".into(), camera);
+            },
+            [],
+        );
+        tell(run, "data", "state=memory\nmessage=no partition; use another card\n");
+        tell(run, "update", "state=trying\nversion=2\nwas_up=a\nwas_network=yes\n");
+        let mut data_fault = room.data_fault();
+        let told =
+            timeout(Duration::from_secs(20), data_fault.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
+        assert_eq!(told.as_deref(), Some("no partition; use another card"));
+        let wellness = until(&run.join("pulsebox/wellness"), "state=").await;
+        assert_eq!(wellness, "state=not-yet\nmessage=cameras that were up before are missing: a (not looked at yet)\n");
+        assert_eq!(until(&run.join("pulsebox/up"), "yes").await, "\nnetwork=yes\n", "nobody looked at it yet");
+        assert_eq!(room.busy(), Some("the last update is on trial still"));
+
+        tell(run, "update", "state=good\nversion=2\n");
+        let gone = async {
+            while run.join("pulsebox/wellness").exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), gone).await.unwrap();
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_while_an_update_runs_or_was_just_asked_for() {
+        let Running { run, room, _config } = room("");
+        assert_eq!(room.busy(), None);
+        room.ask(Ask::Check).await.unwrap();
+        assert!(room.busy().unwrap().contains("about to be"));
+        assert_eq!(room.writing(), None);
+        fs::remove_file(run.path().join("pulsebox/ask/check")).unwrap();
+        for state in ["checking", "writing", "written"] {
+            tell(run.path(), "update", &format!("state={state}\n"));
+            room.tell(&Facts::read(&room.places.facts));
+            assert!(room.busy().is_some() && room.writing().is_some(), "{state}");
+        }
+        let one = room.upload_place();
+        assert!(one.is_some() && room.upload_place().is_none());
+        drop(one);
+        assert!(room.upload_place().is_some());
+    }
+}
