@@ -32,7 +32,7 @@ function System({ appliance }: { appliance: Appliance }) {
       {start?.undervoltage && <Notice mood="warning"><strong>The power supply is too weak.</strong> The voltage fell too low: use the Raspberry Pi’s own supply and a short, thick cable.</Notice>}
       <dl class="box-figures">
         {version && <div><dt>Version</dt><dd>{version}</dd></div>}
-        {slot && <div><dt>System</dt><dd>{slot}</dd></div>}
+        {slot && <div><dt>In use</dt><dd>{slot}</dd></div>}
         {start && <div><dt>Last start</dt><dd>{causeText(start.cause)}{start.message && <p class="soft small"><Rich text={start.message} /></p>}</dd></div>}
         {data && <div><dt>Data partition</dt><dd>{storageText(data.state)}{data.message && <p class="soft small"><Rich text={data.message} /></p>}</dd></div>}
       </dl>
