@@ -71,6 +71,8 @@ enum ConfigCommand {
     },
     /// Take pulsebox.yaml from the card's boot partition, and its passwords off it; for the appliance
     Import(commands::config::ImportArgs),
+    /// Make of `network:` what networkd and wpa_supplicant read, and say which of it changed; for the appliance
+    Network(commands::config::NetworkArgs),
 }
 
 #[derive(Subcommand)]
@@ -106,5 +108,6 @@ fn main() -> ExitCode {
         Command::Button => commands::button::run(),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
         Command::Config { command: ConfigCommand::Import(args) } => commands::config::import(&args),
+        Command::Config { command: ConfigCommand::Network(args) } => commands::config::network(&args),
     }
 }

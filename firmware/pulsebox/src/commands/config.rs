@@ -1,4 +1,4 @@
-//! `pulsebox config …`: whether a configuration is right; taking one from the card.
+//! `pulsebox config …`: whether a configuration is right; taking one from the card; the files that it asks for.
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pulsebox::config::card::{self, Import, State};
+use pulsebox::config::{Machine, network as parts, read_in_force};
 
 use super::fail;
 
@@ -68,6 +69,34 @@ pub fn import(args: &ImportArgs) -> ExitCode {
     }
     let _ = writeln!(io::stdout(), "{}", if told.message.is_empty() { "nothing to take" } else { &told.message });
     if told.is_card_read_only { ExitCode::from(READ_ONLY) } else { ExitCode::SUCCESS }
+}
+
+/// The command line of `pulsebox config network`.
+#[derive(clap::Args)]
+pub struct NetworkArgs {
+    /// The configuration
+    file: PathBuf,
+    /// Where the files are written: /run
+    #[arg(long, value_name = "DIR")]
+    into: PathBuf,
+}
+
+/// Writes the network's files and prints what changed, one word a line: `name`, `wifi`, `ethernet`, `page`. Of a configuration
+/// that is bad the last good one counts, as for the daemon. Exit 0, 1 where a file cannot be written.
+pub fn network(args: &NetworkArgs) -> ExitCode {
+    let (config, fault) = read_in_force(&args.file, Machine::Appliance);
+    if let Some(fault) = fault {
+        let _ = writeln!(io::stderr(), "{fault}");
+    }
+    match parts::write(&config, &args.into) {
+        Ok(changed) => {
+            for part in changed {
+                let _ = writeln!(io::stdout(), "{}", part.name());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(1, &format!("{}: cannot be written: {error}", args.into.display())),
+    }
 }
 
 /// Replaces a fact: whoever reads it finds the old one or the new one, whole.

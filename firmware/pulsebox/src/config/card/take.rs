@@ -179,7 +179,9 @@ impl<'a> Data<'a> {
         if !old.is_empty() {
             self.put(&format!(".{NAME}.previous"), old)?;
         }
-        self.put(NAME, new)
+        self.put(NAME, new)?;
+        // The card's word holds: nothing of it is on trial.
+        self.forget(&format!(".{NAME}.trial"))
     }
 
     fn forget(&self, name: &str) -> io::Result<()> {

@@ -202,6 +202,14 @@ fn a_cut_at_any_step_ends_well_at_the_next_start() {
 }
 
 #[test]
+fn what_the_page_had_on_trial_does_not_come_back_over_the_cards_word() {
+    let bench = Bench::with("pulsebox.yaml", GOOD);
+    fs::write(bench.data.path().join(".pulsebox.yaml.trial"), "null").unwrap();
+    assert_eq!(bench.import().state, State::Taken);
+    assert_eq!(names(bench.data.path()), ["pulsebox.yaml"]);
+}
+
+#[test]
 fn a_link_in_the_data_folder_leads_nowhere() {
     let bench = Bench::with("pulsebox.yaml", GOOD);
     let elsewhere = tempfile::tempdir().unwrap();
