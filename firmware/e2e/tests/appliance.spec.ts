@@ -10,6 +10,7 @@ const part = (page: Page, name: string): Locator => page.getByRole("region", { n
 async function there(page: Page, box: Box): Promise<void> {
   await box.tell("start", START);
   await box.tell("data", { state: "ok" });
+  await box.tell("name", { name: "pulsebox2" });
   await page.goto(`${box.origin}/#/settings/box`);
   await expect(part(page, "System")).toContainText("1.2.0");
 }
@@ -21,6 +22,7 @@ test("the box says what runs, why it started, and how it did before", async ({ p
   const box = await stage.appliance();
   await there(page, box);
   await expect(part(page, "System")).toContainText("System A; B is the spare");
+  await expect(part(page, "System")).toContainText("http://pulsebox2.local/");
   await expect(part(page, "System")).toContainText("The power was cut.");
   const starts = part(page, "Starts").getByRole("listitem");
   await expect(starts).toHaveCount(1);
