@@ -10,7 +10,7 @@ pub struct Appliance {
     pub slot: Option<String>,
     /// The image's version.
     pub version: Option<String>,
-    /// By which name it is found in the network, without `.local`: its own, or with a number where another has it.
+    /// By which the box is found on the LAN, without `.local`: where another box has its name, one with a number.
     pub name: Option<String>,
     /// Why the box started.
     pub start: Option<Start>,
