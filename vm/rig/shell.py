@@ -1,6 +1,6 @@
 """A guest to look around in: `/usr/bin/python3 -m vm.rig.shell --binary PATH [--machine raspi3b] [--run COMMAND]`.
 
-Without `--run` it takes commands line by line until `exit`; each runs by itself, in bash, as root.
+With `--image` it is the appliance itself, from a fresh card: `… --image [--put pulsebox.yaml=PATH] [--settled]`. Without `--run` it takes commands line by line until `exit`; each runs by itself, in bash, as root.
 """
 
 import argparse
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from vm.rig import pulsebox
+from vm.rig.appliance import Appliance
+from vm.rig.card import Card, CardError
 from vm.rig.console import ConsoleError, Result
 from vm.rig.kernel import KERNELS
 from vm.rig.kinds import KINDS
@@ -54,26 +56,49 @@ def main() -> int:
     parser.add_argument("--port", action="append", type=int, metavar="PORT", help="a guest's port to forward (80)")
     parser.add_argument("--run", metavar="COMMAND", help="run this and end")
     parser.add_argument("--seconds", type=float, default=120, help="how long a command may take")
+    parser.add_argument("--image", action="store_true", help="the appliance, booted from a card")
+    parser.add_argument("--put", action="append", default=[], metavar="NAME=HERE", help="a file for the card's p1")
+    parser.add_argument("--settled", action="store_true", help="with --image: wait until systemd has started all")
     given = parser.parse_args()
-    own = {guest: Path(here) for guest, _, here in (one.partition("=") for one in given.file)}
-    files = (pulsebox.files() if given.binary else {}) | own
     try:
-        with Machine(
-            given.machine,
-            name="shell",
-            kernel=given.kernel,
-            binary=given.binary,
-            files=files,
-            ports=tuple(given.port or (80,)),
-        ) as machine:
-            say(f"{given.machine} is up after {machine.boot_seconds:.0f} s")
-            if given.run is not None:
-                return _show(machine.run(given.run, given.seconds))
-            _talk(machine, given.seconds)
-            return 0
-    except (MachineError, PackageError, ConsoleError, OSError) as error:
+        return _appliance(given) if given.image else _machine(given)
+    except (MachineError, PackageError, ConsoleError, CardError, OSError) as error:
         say(str(error))
         return 1
+
+
+def _appliance(given: argparse.Namespace) -> int:
+    card = Card.new()
+    for name, _, here in (one.partition("=") for one in given.put):
+        card.put(name, Path(here).read_bytes())
+    with Appliance(card, given.machine, name="shell", ports=tuple(given.port or (80,))) as box:
+        box.until_up()
+        say(f"{given.machine} is up after {box.boot_seconds:.0f} s")
+        if given.settled:
+            say("system: " + ", failed: ".join(box.until_settled()))
+        return _use(box, given)
+
+
+def _use(machine: Machine, given: argparse.Namespace) -> int:
+    if given.run is not None:
+        return _show(machine.run(given.run, given.seconds))
+    _talk(machine, given.seconds)
+    return 0
+
+
+def _machine(given: argparse.Namespace) -> int:
+    own = {guest: Path(here) for guest, _, here in (one.partition("=") for one in given.file)}
+    files = (pulsebox.files() if given.binary else {}) | own
+    with Machine(
+        given.machine,
+        name="shell",
+        kernel=given.kernel,
+        binary=given.binary,
+        files=files,
+        ports=tuple(given.port or (80,)),
+    ) as machine:
+        say(f"{given.machine} is up after {machine.boot_seconds:.0f} s")
+        return _use(machine, given)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ _FILES = debian.FILES
 _GUEST = Path(__file__).parent / "guest"
 # Bundles that the cache keeps: as many as the tests have.
 BUNDLES_KEPT = 16
+# What the Pi's firmware would hand on: p1's cmdline.txt, and Debian's kernel not to keep an account of every unit.
+_FIRMWARE = "fdt get value fwargs /chosen bootargs\n"
+_FIRMWARE_TOO = _FIRMWARE + 'setenv fwargs "${fwargs} quiet audit=0"\n'
 _LOADS_KERNEL = (
     "load ${devtype} ${devnum}:${part} ${kernel_addr_r} boot/Image && booti ${kernel_addr_r} - ${fdt_addr}\n"
 )
@@ -191,12 +194,14 @@ def _overlay(root: Path) -> None:
 
 
 def _boot_script(images: Path, root: Path) -> None:
-    """boot.scr with the one line changed that loads the kernel: Debian's needs an initial root."""
+    """boot.scr with two lines changed: Debian's kernel needs an initial root, and virt has no firmware with arguments."""
     script = (_BOARD_FILES / "boot.cmd").read_text()
-    if script.count(_LOADS_KERNEL) != 1:
-        raise PackageError("boot.cmd loads the kernel by another line than system.py knows: change both")
+    for line, becomes in ((_LOADS_KERNEL, _LOADS_INITRD_TOO), (_FIRMWARE, _FIRMWARE_TOO)):
+        if script.count(line) != 1:
+            raise PackageError(f"boot.cmd has another line than system.py knows; change both: {line}")
+        script = script.replace(line, becomes)
     changed = images / "boot.cmd"
-    changed.write_text(script.replace(_LOADS_KERNEL, _LOADS_INITRD_TOO))
+    changed.write_text(script)
     for place in (images / "p1", root / "usr/share/pulsebox/firmware"):
         command = ["mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-n", "Pulsebox", "-d", str(changed)]
         run([*command, str(place / "boot.scr")], "u-boot-tools")

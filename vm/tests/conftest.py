@@ -3,6 +3,7 @@
     virt, raspi3b, virt_backports, raspi3b_backports    a booted machine, shared; leave it as you found it
     pulsebox                                            pulsebox(machine, config): a running daemon, gone at the end
     yard                                                the machines; for a test that needs one of its own
+    appliance                                           appliance(card, kind): the appliance, switched on; off at the end
 
 Tests are put in the order of the machine that they use, so that each is booted once.
 """
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from vm.rig.appliance import Appliance
+from vm.rig.card import Card
 from vm.rig.machine import TAIL_LINES
 from vm.rig.paths import LOG, REPOSITORY
 from vm.rig.pulsebox import Pulsebox
@@ -58,6 +61,20 @@ def raspi3b_backports(yard):
 
 
 @pytest.fixture
+def appliance(request):
+    """`appliance()` is switched on with a fresh card, `appliance(card, "raspi3b")` with this one. Off at the end."""
+    with ExitStack() as stack:
+        request.node.appliances = []
+
+        def switched_on(card: Card | None = None, kind: str = "virt", **more) -> Appliance:
+            box = Appliance(card or Card.new(), kind, name=request.node.name, **more)
+            request.node.appliances.append(box)
+            return stack.enter_context(box)
+
+        yield switched_on
+
+
+@pytest.fixture
 def pulsebox():
     with ExitStack() as stack:
         yield lambda machine, config, **more: stack.enter_context(Pulsebox(machine, config, **more))
@@ -74,6 +91,9 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_makereport(item, call):
     """What the machine's console said during a test goes to a file by the test's name, its end into a failure."""
     report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        for box in getattr(item, "appliances", ()):
+            report.sections.append(("console of the appliance", box.tail()))
     yard = item.funcargs.get("yard") if hasattr(item, "funcargs") else None
     if yard is None or yard.running is None:
         return

@@ -60,6 +60,8 @@ if [ "$board" = rpi64 ]; then
 	cp -R "$BINARIES_DIR"/rpi-firmware/* "$BINARIES_DIR"/*.dtb "$p1/"
 	cp "$BINARIES_DIR/u-boot.bin" "$here/config.txt" "$here/cmdline.txt" "$p1/"
 fi
+# Which version proved itself last and renewed p1: commit goes by it where the data partition cannot be had.
+echo "$version" >"$p1/version.txt"
 rm -rf "$root/usr/share/pulsebox/firmware"
 install -d "$root/usr/share/pulsebox"
 cp -R "$p1" "$root/usr/share/pulsebox/firmware"
