@@ -9,7 +9,7 @@ from vm.rig import data
 from vm.rig.card import GIB, Card
 from vm.rig.data import MIB
 
-CAMERA = b"cameras:\n  - { id: yard, name: Yard, url: 'rtsp://10.0.2.2:1/none' }\n"
+CAMERA = b"streams:\n  - { id: yard, name: Yard, url: 'rtsp://10.0.2.2:1/none' }\n"
 # A start of the box: emulated, on a machine that does other things too.
 START = 400
 MACHINE_ID = b"0123456789abcdef0123456789abcdef\n"
