@@ -37,7 +37,7 @@ UTIL_LINUX = frozenset(
     "agetty blkdiscard blkid blockdev chcpu choom chrt dmesg fdisk fincore findfs findmnt flock fsck fsfreeze fstrim"
     " getopt ipcmk ipcrm ipcs isosize ldattach lsblk lscpu lsipc lslocks lsns mcookie mkfs mkswap more mount mountpoint"
     " namei prlimit readprofile rev rtcwake setarch linux32 linux64 setsid sfdisk sulogin swaplabel swapoff swapon"
-    " umount whereis wipefs losetup hwclock addpart delpart partx resizepart".split()
+    " umount whereis wipefs losetup hwclock partx".split()
 )
 
 # Parts of systemd that Buildroot's configuration leaves out, and what Debian adds of its own.
