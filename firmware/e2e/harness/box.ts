@@ -1,5 +1,5 @@
 // The box: the daemon itself, with a configuration and data of its own in a temporary folder.
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary, freePort } from "./places.ts";
@@ -27,11 +27,12 @@ export class Box {
   private process: Process | undefined;
   private cookie = "";
 
-  private constructor(private readonly folder: string, readonly port: number) {}
+  private constructor(private readonly folder: string, readonly port: number, private readonly isAppliance: boolean) {}
 
   /** Starts a box that watches `streams`; `more` is YAML below them. */
-  static async start(streams: Stream[] = [], more = ""): Promise<Box> {
-    const box = new Box(await mkdtemp(join(tmpdir(), "pulsebox-page-")), await freePort());
+  static async start(streams: Stream[] = [], more = "", isAppliance = false): Promise<Box> {
+    const box = new Box(await mkdtemp(join(tmpdir(), "pulsebox-page-")), await freePort(), isAppliance);
+    for (const name of ["box", "pulsebox"]) await mkdir(box.run(name), { recursive: true });
     const listed = streams.length === 0 ? "" : `streams:\n${streams.map((one) => `  - ${JSON.stringify(one)}\n`).join("")}`;
     const web = more.includes("web:") ? more.replace(/web: \{/, `web: { listen: "${box.host}",`) : `web: { listen: "${box.host}" }\n${more}`;
     await box.writeConfig(`heartbeat_seconds: 5\n${web}\n${listed}`);
@@ -50,6 +51,7 @@ export class Box {
   /** Starts the daemon and waits until its page answers. */
   async up(): Promise<void> {
     const words = ["run", "--config", join(this.folder, "pulsebox.yaml"), "--data", join(this.folder, "data")];
+    if (this.isAppliance) words.push("--appliance", "--run-folder", this.run());
     this.process = Process.start("pulsebox", binary("pulsebox"), words);
     await this.process.says((line) => (line.includes("the page is at http") ? true : undefined));
   }
@@ -63,6 +65,33 @@ export class Box {
   async end(): Promise<void> {
     await this.down();
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** What stands for /run of an appliance. */
+  private run(...names: string[]): string {
+    return join(this.folder, "run", ...names);
+  }
+
+  /** Tells a fact, as root's jobs do. */
+  async tell(name: string, keys: Record<string, string | number>): Promise<void> {
+    const text = Object.entries(keys).map(([key, value]) => `${key}=${value}\n`).join("");
+    await writeFile(this.run("box", ".new"), text);
+    await rename(this.run("box", ".new"), this.run("box", name));
+  }
+
+  /** Whether root's jobs were asked for this. */
+  isAsked(ask: string): Promise<boolean> {
+    return access(this.run("pulsebox", "ask", ask)).then(() => true, () => false);
+  }
+
+  /** Takes an ask, as its job does. */
+  take(ask: string): Promise<void> {
+    return rm(this.run("pulsebox", "ask", ask));
+  }
+
+  /** The bundle that was uploaded. */
+  bundle(): Promise<Buffer> {
+    return readFile(join(this.folder, "data", "update", "update.raucb"));
   }
 
   get log(): string {

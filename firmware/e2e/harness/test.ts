@@ -13,6 +13,8 @@ export interface Stage {
   box(streams?: Stream[], more?: string): Promise<Box>;
   /** The same, claimed, and this page's browser signed in to it. */
   signedIn(streams?: Stream[], more?: string): Promise<Box>;
+  /** The same as an appliance, whose /run is a folder. */
+  appliance(streams?: Stream[], more?: string): Promise<Box>;
   camera(...options: string[]): Promise<SimCamera>;
   gstreamer(codec?: Codec): Promise<GStreamer>;
   /** An MQTT broker that asks for a password. */
@@ -34,19 +36,27 @@ export const test = base.extend<{ stage: Stage; shot: (name: string) => Promise<
       return one;
     };
     watch(page, () => boxes.map(({ host }) => host), strayed, complaints);
+    const start = async (streams: Stream[] | undefined, more: string | undefined, isAppliance: boolean) => {
+      const box = keep(await Box.start(streams, more, isAppliance));
+      boxes.push(box);
+      return box;
+    };
+    const signIn = async (box: Box) => {
+      const [name = "", value = ""] = (await box.claim()).split("=", 2);
+      await context.addCookies([{ name, value, domain: "127.0.0.1", path: "/", httpOnly: true, sameSite: "Strict" }]);
+      return box;
+    };
     const stage: Stage = {
       strayed,
       complaints,
       async box(streams, more) {
-        const box = keep(await Box.start(streams, more));
-        boxes.push(box);
-        return box;
+        return start(streams, more, false);
       },
       async signedIn(streams, more) {
-        const box = await stage.box(streams, more);
-        const [name = "", value = ""] = (await box.claim()).split("=", 2);
-        await context.addCookies([{ name, value, domain: "127.0.0.1", path: "/", httpOnly: true, sameSite: "Strict" }]);
-        return box;
+        return signIn(await start(streams, more, false));
+      },
+      async appliance(streams, more) {
+        return signIn(await start(streams, more, true));
       },
       camera: async (...options) => keep(await SimCamera.start(options)),
       gstreamer: async (codec) => keep(await GStreamer.start(codec)),

@@ -69,6 +69,10 @@ enum ConfigCommand {
         /// The configuration
         file: PathBuf,
     },
+    /// Take pulsebox.yaml from the card's boot partition, and its passwords off it; for the appliance
+    Import(commands::config::ImportArgs),
+    /// Make of `network:` what networkd and wpa_supplicant read, and say which of it changed; for the appliance
+    Network(commands::config::NetworkArgs),
 }
 
 #[derive(Subcommand)]
@@ -103,5 +107,7 @@ fn main() -> ExitCode {
         Command::Leds { command: LedsCommand::Booting(args) } => commands::leds::booting(&args),
         Command::Button => commands::button::run(),
         Command::Config { command: ConfigCommand::Check { file } } => commands::config::check(&file),
+        Command::Config { command: ConfigCommand::Import(args) } => commands::config::import(&args),
+        Command::Config { command: ConfigCommand::Network(args) } => commands::config::network(&args),
     }
 }

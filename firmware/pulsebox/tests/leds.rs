@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use common::document;
+use common::{document, written};
 use pulsebox::leds::card::{BoxLamp, CARD, Row, Shown, Wave};
 use pulsebox::leds::demo::strip;
 use pulsebox::leds::own::{OWN, own_pattern};
@@ -15,6 +15,8 @@ use pulsebox::leds::wiring::{Kernel, Place, Wiring};
 
 /// Cameras down in the row that counts them.
 const DOWN: usize = 3;
+/// Steps of 50 ms that the card to print draws of each row.
+const PRINTED: usize = 60;
 
 #[test]
 fn the_card_of_the_docs_is_the_codes() {
@@ -33,6 +35,28 @@ fn the_waves_of_the_docs_are_the_codes() {
     };
     let rows = CARD.iter().flat_map(|row| BoxLamp::ALL.map(|lamp| wave(row, lamp)));
     document("leds.md", "waves", "| row | lamp | one period |", &rows.collect::<Vec<_>>().join("\n"), 0);
+}
+
+#[test]
+fn the_card_to_print_is_the_codes() {
+    let row = |row: &Row| {
+        let count = if let Wave::Counted = row.wave { DOWN } else { 0 };
+        // As much of a period as a column holds, and again from the start where it is shorter.
+        let lamp = |lamp| {
+            let period = strip(&Shown { sign: row.sign, count }.pattern(lamp));
+            period.chars().cycle().take(PRINTED).collect::<String>()
+        };
+        let [green, red, act] = BoxLamp::ALL.map(lamp);
+        let (holds, advice) = (row.holds, row.advice);
+        format!(
+            "<tr><td><i class=\"green\">{green}</i><i class=\"red\">{red}</i></td><td><i class=\"green\">{act}</i></td>\
+             <td><b>{holds}</b><br>{advice}</td></tr>\n"
+        )
+    };
+    let made: String = CARD.iter().map(row).collect();
+    if let Some(written) = written("led-card.html", "card", &made) {
+        assert_eq!(written, made, "docs/led-card.html is out of date: run the test with PULSEBOX_BLESS=1");
+    }
 }
 
 #[test]
@@ -94,6 +118,30 @@ fn the_demo_says_why_an_led_that_is_configured_does_not_light() {
     let output = demo(&[], Some("leds: { green: 99 }"));
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("pulsebox.yaml:1:"), "{output:?}");
+}
+
+#[test]
+fn a_box_that_starts_without_an_led_is_not_held_up() {
+    let home = tempfile::tempdir().unwrap();
+    let booting = |config: &str| {
+        let file = home.path().join("pulsebox.yaml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pulsebox"));
+        command.args(["leds", "booting", "--appliance", "--config"]).arg(file).output().unwrap()
+    };
+    let begun = Instant::now();
+    let output = booting("leds: { green: 5, act: false, chip: no-such-chip }");
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("green: line 5 of no-such-chip: "), "{output:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_button_that_is_not_there_resets_nothing_and_says_why() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pulsebox")).arg("button").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = text(&output.stderr);
+    assert!(told.is_empty() || told.contains("the reset button is not looked at: line 21 of "), "{told}");
 }
 
 /// A folder as the kernel shows an LED.

@@ -1,6 +1,7 @@
 // How all is in one line, one icon and one title; and what a person must know of the box itself.
 import { computed, effect } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
+import { ApplianceBanners } from "./box/Banners";
 import { Notice, Rich, Since } from "./components";
 import { route, to } from "./router";
 import { isAdmin, session } from "./session";
@@ -73,7 +74,8 @@ export function Banners() {
       {box && !box.network && <Notice mood="warning">The box itself has no network: it cannot know how the cameras on the network are.</Notice>}
       {box?.identify_until && <Shown until={box.identify_until} />}
       {box?.broker?.state === "lost" && !isAtMqtt() && <BrokerLost broker={box.broker} />}
-      {box?.storage_fault && <Notice mood="warning">The history is not written to disk: <Rich text={box.storage_fault} /></Notice>}
+      {box?.appliance && <ApplianceBanners appliance={box.appliance} />}
+      {box?.storage_fault && box.appliance?.data?.state !== "memory" && <Notice mood="warning">The history is not written to disk: <Rich text={box.storage_fault} /></Notice>}
       {box?.config_fault && <Notice mood="warning">The configuration file has a mistake, the last good one is in force: <Rich text={box.config_fault} /></Notice>}
       {box?.clock === "untrusted" && (box.uptime_seconds ?? 0) > 0 && <Notice mood="info">The box has not set its clock yet: times may be wrong until it has.</Notice>}
     </section>

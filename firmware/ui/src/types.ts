@@ -254,6 +254,39 @@ export interface BoxStatus {
   leds?: LedsStatus;
   /** Somebody wants to know which box this is, until then. */
   identify_until?: string | null;
+  /** Null where Pulsebox runs on another machine. */
+  appliance?: Appliance | null;
+}
+
+export type StartCause = "first" | "power" | "restart" | "update" | "rollback" | "watchdog" | "panic" | "reset";
+export type UpdateState =
+  | "none" | "checking" | "waiting" | "writing" | "written" | "trying" | "good" | "refused" | "failed" | "rolled_back";
+
+export interface UpdateStatus {
+  state: UpdateState;
+  /** How much is written, 0 to 100. */
+  percent: number | null;
+  version: string | null;
+  message: string | null;
+}
+
+/** What an appliance knows of its own system; what it does not know is null. */
+export interface Appliance {
+  slot: string | null;
+  version: string | null;
+  start: { cause: StartCause; message: string | null; undervoltage: boolean | null; boot: string | null } | null;
+  data: { state: "ok" | "new" | "grown" | "repaired" | "memory" | "readonly"; message: string | null } | null;
+  import: { state: "none" | "taken" | "refused"; file: string | null; message: string | null } | null;
+  update: UpdateStatus | null;
+}
+
+/** One start of an appliance. */
+export interface PastStart {
+  at: string;
+  cause: StartCause;
+  message: string | null;
+  slot: string | null;
+  version: string | null;
 }
 
 export interface LiveStatus {
@@ -277,6 +310,8 @@ export interface SystemStatus {
   cameras: Partial<Record<State, number>>;
   connections: { http: number; events: number; sockets: number; mjpeg: number; limits: Record<string, number> };
   live: LiveStatus[];
+  /** Newest first; empty where it is no appliance. */
+  starts: PastStart[];
 }
 
 export interface Session {

@@ -10,7 +10,7 @@ use pulsebox::appliance::{self, Places};
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
-use pulsebox::config::{Config, Machine, Mqtt, ReadError, Store};
+use pulsebox::config::{Config, Machine, Mqtt, Network, ReadError, Store};
 use pulsebox::history::{History, HistorySettings};
 use pulsebox::host::{Interfaces, box_id, clock_trust, watch_box, watch_network};
 use pulsebox::live::Live;
@@ -153,6 +153,7 @@ async fn daemon(store: Arc<Store>, data: &Path, machine: Machine, run: &Path) ->
     };
     rooms.spawn(leds::run(lit, stop.clone()));
     rooms.spawn(store.clone().follow(stop.clone()));
+    rooms.spawn(store.clone().follow_trial(stop.clone()));
     let data_fault = appliance.as_ref().map_or_else(|| watch::channel(None).1, appliance::Room::data_fault);
     let faults = Faults { storage: history.fault(), data: data_fault, config: store.fault() };
     rooms.spawn(tell_faults(board.clone(), faults, stop.clone()));
@@ -165,6 +166,9 @@ async fn daemon(store: Arc<Store>, data: &Path, machine: Machine, run: &Path) ->
     // A monitor that has ended or stands still is what the watchdog is for.
     let well = move || orders.is_heard() && standstill(&watched.now(), now.now()).is_none();
     rooms.spawn(service::keep_systemd_informed(board, well, stop.clone()));
+    if machine == Machine::Any && config.network != Network::default() {
+        log::warn!("`network:` does nothing here: this machine's own system sets its name and connections");
+    }
     service::ready();
     log::info!("watching {} cameras", config.cameras.len());
 

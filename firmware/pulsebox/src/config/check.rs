@@ -312,6 +312,7 @@ fn texts(key: &Key, node: &Node, entry: Entry, max: usize, problems: &mut Vec<Pr
         let checked = match entry {
             Entry::HostName => host_name(text),
             Entry::Origin => origin(text),
+            Entry::IpAddress => ip_address(text),
         };
         match checked {
             Ok(text) => read.push(text),
@@ -328,6 +329,13 @@ fn host_name(text: &str) -> Result<String, Refused> {
         return refuse("this is no host name", "write a name such as cameras.example.org, without scheme and port");
     }
     Ok(text.trim_end_matches('.').to_ascii_lowercase())
+}
+
+fn ip_address(text: &str) -> Result<String, Refused> {
+    match text.parse::<std::net::IpAddr>() {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => refuse("this is no IP address", "write one such as 192.168.1.1"),
+    }
 }
 
 /// As a browser writes it.
@@ -381,6 +389,7 @@ fn scalar(key: &Key, node: &Node) -> Result<Typed, Refused> {
         Kind::CameraAddress => camera(text).map(Typed::Camera),
         Kind::WebAddress => web(text).map(Typed::Web),
         Kind::Host => host(name, text).map(Typed::Text),
+        Kind::Label => label(name, text).map(Typed::Text),
         Kind::Zone => zone(text).map(Typed::Zone),
         Kind::Address => address(name, text).map(Typed::Address),
         Kind::Hours => hours(name, text),
@@ -521,6 +530,26 @@ fn host(name: &str, text: &str) -> Result<String, Refused> {
         return refuse(format!("`{name}` is no host name"), "write a name such as broker.local or an IP address");
     }
     Ok(text.to_owned())
+}
+
+/// RFC 1123's label, in lower case.
+fn label(name: &str, text: &str) -> Result<String, Refused> {
+    let text = text.trim().to_ascii_lowercase();
+    let bare = text.strip_suffix(".local").unwrap_or(&text);
+    if bare != text {
+        return refuse(
+            format!("`{name}` ends in .local"),
+            format!("write `{}` alone", quotable(bare).unwrap_or("pulsebox")),
+        );
+    }
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if text.is_empty() || text.len() > 63 || !text.chars().all(good) || text.starts_with('-') || text.ends_with('-') {
+        return refuse(
+            format!("`{name}` is no name for a machine"),
+            "use 1 to 63 of a-z, 0-9 and -, with no - at its ends",
+        );
+    }
+    Ok(text)
 }
 
 fn zone(text: &str) -> Result<TimeZone, Refused> {

@@ -10,6 +10,7 @@ use super::check::{self, Fields, Moment};
 use super::keys;
 use super::machine::Machine;
 use super::model::*;
+use super::network;
 use super::problem::{Errors, Place, Problem, Warning};
 use super::{id, yaml};
 use crate::camera::url::Scheme;
@@ -32,6 +33,13 @@ pub(super) fn config(text: &str, machine: Machine) -> Result<(Config, Vec<Warnin
     let config = file(&fields, machine, &mut problems, &mut warnings);
     warnings.sort();
     if problems.is_empty() { Ok((config, warnings)) } else { Err(Errors::new(problems)) }
+}
+
+impl Config {
+    /// What an empty file means.
+    pub(super) fn nothing(machine: Machine) -> Self {
+        file(&Fields::default(), machine, &mut Vec::new(), &mut Vec::new())
+    }
 }
 
 pub(super) fn too_big() -> Problem {
@@ -65,6 +73,7 @@ fn file(fields: &Fields, machine: Machine, problems: &mut Vec<Problem>, warnings
         web: web(fields.map("web"), machine, problems),
         history: history(fields.map("history")),
         mediamtx: mediamtx(fields.list("mediamtx"), problems),
+        network: network::network(fields.map("network"), fields.given("network").is_some(), problems),
     };
     lines(fields, problems);
     config
@@ -397,7 +406,11 @@ mod tests {
             match (key.absent, key.kind) {
                 (Absent::Is(value), _) => out += &format!("{indent}{}: {value}\n", key.name),
                 (Absent::Required, _) => {
-                    let value = if key.name == "url" { "http://10.0.0.1/" } else { "x" };
+                    let value = match key.name {
+                        "url" => "http://10.0.0.1/",
+                        "address" => "10.0.0.2/8",
+                        _ => "x",
+                    };
                     out += &format!("{indent}{}: {value}\n", key.name);
                 }
                 (_, keys::Kind::Map(inner)) => {
@@ -419,7 +432,8 @@ mod tests {
     #[test]
     fn the_tables_defaults_are_the_ones_in_force() {
         let (written, _) = config(&written_defaults(&keys::FILE, ""), Machine::Any).unwrap();
-        let short = "streams: [{ name: x, url: 'http://10.0.0.1/' }]\nmediamtx: [{ name: x, url: 'http://10.0.0.1/' }]";
+        let short = "streams: [{ name: x, url: 'http://10.0.0.1/' }]\nmediamtx: [{ name: x, url: 'http://10.0.0.1/' }]\n\
+                     network: { wifi: { ssid: x }, ethernet: { address: 10.0.0.2/8 } }";
         assert_eq!(written, config(short, Machine::Any).unwrap().0);
     }
 }

@@ -142,6 +142,12 @@ pub fn set_keys(text: &str, changes: &[Change]) -> Result<String, EditError> {
     source.settle(&wanted, [edited])
 }
 
+/// The `network:` of a text as JSON, secrets and all; null where there is none.
+pub(super) fn network(text: &str) -> Json {
+    let Ok(source) = Source::of_yaml(text) else { return Json::Null };
+    source.root.as_ref().and_then(|root| root.get("network")).map_or(Json::Null, |node| Item::of_node(node).json())
+}
+
 /// The URL of a stream as written, credentials and all; none where there is no such stream.
 pub fn stream_url(text: &str, id: &str) -> Option<String> {
     let source = Source::read(text).ok()?;
@@ -183,6 +189,21 @@ impl Item {
             Json::String(text) => Item::Text(text.clone()),
             Json::Array(items) => Item::List(items.iter().map(Self::of_json).collect()),
             Json::Object(map) => Item::Map(map.iter().map(|(k, v)| (k.clone(), Self::of_json(v))).collect()),
+        }
+    }
+
+    /// As [`Item::of_json`] would read it.
+    fn json(&self) -> Json {
+        match self {
+            Item::Null => Json::Null,
+            // A number or truth value only where it is written as JSON would: `0123` is text.
+            Item::Plain(text) => match serde_json::from_str::<Json>(text) {
+                Ok(value @ (Json::Bool(_) | Json::Number(_))) if value.to_string() == *text => value,
+                _ => text.as_str().into(),
+            },
+            Item::Text(text) => text.as_str().into(),
+            Item::List(items) => items.iter().map(Self::json).collect(),
+            Item::Map(entries) => Json::Object(entries.iter().map(|(key, item)| (key.clone(), item.json())).collect()),
         }
     }
 

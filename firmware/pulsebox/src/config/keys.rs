@@ -3,8 +3,8 @@
 
 use Absent::{Is, Means, Required};
 use Kind::{
-    Address, Bool, CameraAddress, Decimal, Host, Hours, Id, List, Map, OneOf, Secret, Text, Texts, Time, WebAddress,
-    Whole, Zone,
+    Address, Bool, CameraAddress, Decimal, Host, Hours, Id, Label, List, Map, OneOf, Secret, Text, Texts, Time,
+    WebAddress, Whole, Zone,
 };
 
 /// What a key's value must be.
@@ -30,6 +30,8 @@ pub enum Kind {
     WebAddress,
     /// A host name or address alone, or empty.
     Host,
+    /// A machine's name: one label of a host name.
+    Label,
     /// An IANA time zone.
     Zone,
     /// Address and port to listen on.
@@ -53,6 +55,8 @@ pub enum Entry {
     HostName,
     /// Scheme, host and port of a page, as browsers tell it.
     Origin,
+    /// An IP address alone.
+    IpAddress,
 }
 
 impl Entry {
@@ -61,6 +65,7 @@ impl Entry {
         match self {
             Entry::HostName => "host names",
             Entry::Origin => "origins",
+            Entry::IpAddress => "IP addresses",
         }
     }
 }
@@ -116,6 +121,7 @@ pub static FILE: Section = Section { path: "", keys: &[
     key("web", Map(&WEB), "", Means("its defaults"), "The page."),
     key("history", Map(&HISTORY), "", Means("its defaults"), "How long rows are kept."),
     key("mediamtx", List(&MEDIAMTX, 20), "", Means("none"), "MediaMTX servers to poll."),
+    key("network", Map(&NETWORK), "", Means("its defaults"), "The appliance's name and connections; elsewhere the system has its own and this does nothing."),
 ] };
 
 /// One camera.
@@ -244,9 +250,48 @@ pub static MEDIAMTX: Section = Section { path: "mediamtx[]", keys: &[
     key("interval_seconds", Whole(1, 3600), "s", Is("2"), "Time between two polls."),
 ] };
 
+/// The appliance's network.
+#[rustfmt::skip]
+pub static NETWORK: Section = Section { path: "network", keys: &[
+    key("name", Label, "", Is("pulsebox"), "The box's name: `http://NAME.local/`. Give each box its own."),
+    key("wifi", Map(&WIFI), "", Means("no Wi-Fi"), "The wireless network to join."),
+    key("ethernet", Map(&ETHERNET), "", Means("all from the network (DHCP)"), "A fixed address on the cable."),
+] };
+
+/// Wi-Fi.
+#[rustfmt::skip]
+pub static WIFI: Section = Section { path: "network.wifi", keys: &[
+    key("ssid", Text(1, 32), "bytes", Required, "The network's name, to the letter."),
+    key("password", Secret(64), "characters", Means("an open network"), "8 to 63 characters, or the key itself as 64 hexadecimal digits. WPA2 and WPA3. Never shown."),
+    key("country", Text(2, 2), "letters", Means("the channels that are allowed everywhere"), "Where the box stands, as two letters: `DE`, `GB`, `IN`. Some channels are allowed in some countries only."),
+    key("hidden", Bool, "", Is("false"), "The network does not tell its name."),
+] };
+
+/// A fixed address.
+#[rustfmt::skip]
+pub static ETHERNET: Section = Section { path: "network.ethernet", keys: &[
+    key("address", Text(1, 49), "", Required, "Address and length of the network's part: `192.168.1.5/24`."),
+    key("gateway", Text(1, 45), "", Means("no way out of the own network"), "The router's address."),
+    key("dns", Texts(Entry::IpAddress, 3), "", Means("no names but `.local` ones"), "Servers that know names."),
+] };
+
 /// Every section, in the order of the documentation.
-pub static SECTIONS: [&Section; 11] =
-    [&FILE, &STREAM, &EXPECT, &ALARM, &MQTT, &HOME_ASSISTANT, &LEDS, &WEB, &TLS, &HISTORY, &MEDIAMTX];
+pub static SECTIONS: [&Section; 14] = [
+    &FILE,
+    &STREAM,
+    &EXPECT,
+    &ALARM,
+    &MQTT,
+    &HOME_ASSISTANT,
+    &LEDS,
+    &WEB,
+    &TLS,
+    &HISTORY,
+    &MEDIAMTX,
+    &NETWORK,
+    &WIFI,
+    &ETHERNET,
+];
 
 impl Section {
     /// The key called `name`.
@@ -269,6 +314,7 @@ impl Kind {
             CameraAddress => "URL".into(),
             WebAddress => "http or https URL".into(),
             Host => "host name or IP address".into(),
+            Label => "name of a-z, 0-9 and -, at most 63".into(),
             Zone => "time zone".into(),
             Address => "IP address and port".into(),
             Hours => "two times".into(),

@@ -204,6 +204,8 @@ struct Kept {
     /// By name of the server.
     servers: HashMap<String, String>,
     mqtt_password: Option<String>,
+    /// Name and password of the wireless network.
+    wifi: Option<(String, String)>,
 }
 
 impl Kept {
@@ -217,6 +219,7 @@ impl Kept {
             kept.servers.insert(name, url.text().unwrap_or_default().to_owned());
         }
         kept.mqtt_password = password(&root).and_then(|node| node.text().map(str::to_owned));
+        kept.wifi = wifi(&root).and_then(|(name, node)| Some((name, node.text()?.to_owned())));
         kept
     }
 
@@ -256,8 +259,15 @@ fn password(root: &Rc<Node>) -> Option<Rc<Node>> {
     root.get("mqtt")?.get("password").cloned()
 }
 
-/// Puts the secrets of `old` back into `new` where they are masked: a stream's by its id and URL, a MediaMTX server's by its name, a comment's by the rest of its line. What has no old
-/// secret stays masked, and is refused by the parser with its place.
+/// The wireless network's name, and its password's node.
+fn wifi(root: &Rc<Node>) -> Option<(String, Rc<Node>)> {
+    let wifi = root.get("network")?.get("wifi")?;
+    Some((wifi.get("ssid")?.text()?.to_owned(), wifi.get("password")?.clone()))
+}
+
+/// Puts the secrets of `old` back into `new` where they are masked: a stream's by its id and URL, a MediaMTX server's
+/// and a wireless network's by its name, a comment's by the rest of its line. What has no old secret stays masked, and
+/// is refused by the parser with its place.
 pub(super) fn restored(new: &str, old: &str) -> String {
     let (bom, body) = split_bom(new);
     let mut body = body.to_owned();
@@ -275,6 +285,10 @@ pub(super) fn restored(new: &str, old: &str) -> String {
         }
         if let Some(node) = password(&root).filter(|node| node.text().is_some_and(is_masked)) {
             put(&node, kept.mqtt_password);
+        }
+        if let Some((name, node)) = wifi(&root).filter(|(_, node)| node.text().is_some_and(is_masked)) {
+            // Another network is not told this one's.
+            put(&node, kept.wifi.filter(|(old, _)| *old == name).map(|(_, password)| password));
         }
         body = replace(&body, spans);
     }
@@ -363,6 +377,16 @@ mediamtx: [{ name: m, url: \"http://x:geheim@h:9997\" }]
     fn text_that_is_no_yaml_is_masked_too() {
         let broken = "mqtt:\n  password: geheim\n pass: >\n    geheim\n  url: rtsp://a:geheim@h/\n]: {\n";
         assert!(!masked(broken).contains("geheim"), "{}", masked(broken));
+    }
+
+    #[test]
+    fn a_wireless_password_is_kept_for_its_own_network_alone() {
+        let old = "network: { wifi: { ssid: Home, password: geheim00 } }\n";
+        let shown = masked(old);
+        assert!(!shown.contains("geheim"), "{shown}");
+        assert_eq!(restored(&shown, old).replace('"', ""), old);
+        let other = shown.replace("Home", "Evil");
+        assert_eq!(restored(&other, old), other);
     }
 
     #[test]

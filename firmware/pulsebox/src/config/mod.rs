@@ -9,6 +9,7 @@
 //! What it cannot do: after a YAML syntax error nothing further is found (the rest of the text has no
 //! sure meaning); YAML tags, merge keys (`<<`) and several documents in one file are refused.
 
+pub mod card;
 mod check;
 mod convert;
 pub mod edit;
@@ -18,9 +19,11 @@ pub mod keys;
 mod machine;
 mod mask;
 mod model;
+pub mod network;
 pub(crate) mod on_disk;
 mod problem;
 mod store;
+mod trial;
 mod words;
 mod yaml;
 
@@ -32,7 +35,7 @@ pub use machine::Machine;
 pub(crate) use mask::has_masked_secret;
 pub use model::*;
 pub use problem::{Errors, Problem, ReadError, Warning};
-pub use store::{Shown, Store, WriteError};
+pub use store::{Shown, Store, WriteError, read_in_force};
 
 /// The largest file that is read, bytes. A thousand cameras with every key need a third of it.
 pub const SIZE_LIMIT: u64 = 1024 * 1024;

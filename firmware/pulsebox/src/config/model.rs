@@ -1,6 +1,6 @@
 //! What `pulsebox.yaml` says, with every default. Units are in the names.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// MediaMTX servers to poll.
     pub mediamtx: Vec<MediaMtx>,
+    /// The appliance's name and connections.
+    pub network: Network,
 }
 
 impl Config {
@@ -360,4 +362,63 @@ impl std::fmt::Debug for MediaMtx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MediaMtx").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// `network:`; the appliance alone acts on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// The box's name in the network, lower case: a label of at most 63 characters. Default `pulsebox`.
+    pub name: String,
+    /// The wireless network to join.
+    pub wifi: Option<Wifi>,
+    /// The cable's fixed address; none: DHCP.
+    pub ethernet: Option<Ethernet>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { name: "pulsebox".into(), wifi: None, ethernet: None }
+    }
+}
+
+/// `network: wifi:`.
+#[derive(Clone, PartialEq)]
+pub struct Wifi {
+    /// 1 to 32 bytes.
+    pub ssid: String,
+    /// What opens it; none: nothing does.
+    pub key: Option<WifiKey>,
+    /// ISO 3166-1, two capital letters.
+    pub country: Option<String>,
+    /// Ask for the network by its name.
+    pub hidden: bool,
+}
+
+impl std::fmt::Debug for Wifi {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wifi").field("ssid", &self.ssid).finish_non_exhaustive()
+    }
+}
+
+/// What opens a wireless network.
+#[derive(Clone, PartialEq)]
+pub enum WifiKey {
+    /// 8 to 63 printable ASCII characters.
+    Password(String),
+    /// WPA2's key itself: 64 hexadecimal digits, lower case.
+    Raw(String),
+}
+
+/// `network: ethernet:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ethernet {
+    /// The box's own.
+    pub address: IpAddr,
+    /// Bits of the network's part.
+    pub prefix: u8,
+    /// Of the same network.
+    pub gateway: Option<IpAddr>,
+    /// Name servers.
+    pub dns: Vec<IpAddr>,
 }

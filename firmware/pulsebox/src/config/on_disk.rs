@@ -45,7 +45,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ReadError> {
     String::from_utf8(bytes).map_err(|error| bad(not_utf8(error.as_bytes(), error.utf8_error().valid_up_to())))
 }
 
-fn not_utf8(bytes: &[u8], valid: usize) -> Problem {
+/// What is wrong with bytes of which so many are UTF-8.
+pub(super) fn not_utf8(bytes: &[u8], valid: usize) -> Problem {
     let before = String::from_utf8_lossy(&bytes[..valid]);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

@@ -68,6 +68,15 @@ impl Errors {
         self
     }
 
+    /// The same, each at the place that `place_of` says.
+    pub(super) fn moved(mut self, place_of: impl Fn(Place) -> Place) -> Self {
+        for problem in &mut self.0 {
+            let place = place_of(Place { line: problem.line, column: problem.column });
+            (problem.line, problem.column) = (place.line, place.column);
+        }
+        self
+    }
+
     /// The problems.
     pub fn problems(&self) -> &[Problem] {
         &self.0

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::edit::EditError;
 use super::model::Config;
 use super::on_disk::Stamp;
 use super::problem::{Errors, ReadError, Warning};
-use super::{Machine, edit, given, mask, on_disk, parse_on};
+use super::{Machine, edit, given, mask, on_disk, parse_on, trial};
 use crate::camera::CameraUrl;
 
 /// Between two looks at the file. A change counts when two looks see the same text, so that an editor
@@ -34,20 +35,22 @@ const CALM: u32 = 8;
 pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    path: PathBuf,
-    machine: Machine,
-    current: watch::Sender<Arc<Config>>,
+pub(super) struct Inner {
+    pub(super) path: PathBuf,
+    pub(super) machine: Machine,
+    pub(super) current: watch::Sender<Arc<Config>>,
     fault: watch::Sender<Option<String>>,
+    /// When the network's settings go back to what they were.
+    pub(super) trial: watch::Sender<Option<Instant>>,
     seen: Mutex<Seen>,
     key: RandomState,
 }
 
-struct Seen {
+pub(super) struct Seen {
     /// What the file held when it was last taken, good or bad; or why it could not be read.
     taken: Result<String, String>,
     /// The text of the configuration in force.
-    good: String,
+    pub(super) good: String,
     /// A new content, seen once.
     candidate: Option<Result<String, String>>,
     stamp: Option<Stamp>,
@@ -158,24 +161,25 @@ impl Store {
                 (text, config, None)
             }
             Err(error) => {
-                let (text, config) = match (last_good(&path, machine), parse_on("", machine)) {
-                    (Some(kept), _) => {
+                let (text, config) = match last_good(&path, machine) {
+                    Some(kept) => {
                         log::error!("{}: the last good configuration is in force", error.summary());
                         kept
                     }
-                    (None, Ok((config, _))) if machine == Machine::Appliance => {
+                    None if machine == Machine::Appliance => {
                         log::error!("{}: nothing is watched until that is mended", error.summary());
-                        (String::new(), config)
+                        (String::new(), Config::nothing(machine))
                     }
-                    _ => return Err(error),
+                    None => return Err(error),
                 };
                 (text, config, Some(error.summary()))
             }
         };
         let seen = Seen { taken, good, candidate: None, stamp, calm: 0, given: None };
         let (current, fault) = (watch::Sender::new(Arc::new(config)), watch::Sender::new(fault));
+        let trial = watch::Sender::new(trial::left_over(&path, machine));
         let (seen, key) = (Mutex::new(seen), RandomState::new());
-        Ok(Self(Arc::new(Inner { path, machine, current, fault, seen, key })))
+        Ok(Self(Arc::new(Inner { path, machine, current, fault, trial, seen, key })))
     }
 
     /// The configuration in force.
@@ -313,8 +317,12 @@ impl Store {
         found.await.ok().flatten().unwrap_or(given)
     }
 
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     /// Runs what takes the lock, or the disk, on a thread for it.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<T, WriteError> {
@@ -325,7 +333,7 @@ impl Store {
 }
 
 impl Inner {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         // A panic in between leaves texts that are whole.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -399,7 +407,7 @@ impl Inner {
     }
 
     /// The text after `edit`, secrets in it, and what it means.
-    fn edited(
+    pub(super) fn edited(
         &self,
         seen: &Seen,
         edit: impl FnOnce(&str) -> Result<String, EditError>,
@@ -423,6 +431,18 @@ impl Inner {
 
     fn write(&self, seen: &mut Seen, text: &str) -> Result<(), WriteError> {
         let text = self.restored(seen, text);
+        let (config, _) = parse_on(&text, self.machine).map_err(WriteError::Bad)?;
+        let step = self.before_write(seen, &text, &config).map_err(|source| self.not_written(source))?;
+        let written = self.put(seen, &text);
+        if written.is_ok() {
+            self.after_write(step);
+        }
+        written
+    }
+
+    /// Puts a text with its secrets in the file's place and in force.
+    pub(super) fn put(&self, seen: &mut Seen, text: &str) -> Result<(), WriteError> {
+        let text = text.to_owned();
         let (config, warnings) = parse_on(&text, self.machine).map_err(WriteError::Bad)?;
         if text != seen.good {
             on_disk::replace(&on_disk::beside(&self.path, "previous"), &seen.good).map_err(|e| self.not_written(e))?;
@@ -453,6 +473,17 @@ fn keep_good(path: &Path, text: &str) {
     if let Err(error) = on_disk::replace(&backup, text) {
         log::warn!("{}: the last good configuration cannot be kept ({error})", backup.display());
     }
+}
+
+/// The configuration that the daemon would have in force: the file's, the last good one, or else one with nothing to
+/// watch; and why it is not the file's. Blocks.
+pub fn read_in_force(path: &Path, machine: Machine) -> (Config, Option<String>) {
+    let fault = match super::read_on(path, machine) {
+        Ok((config, _)) => return (config, None),
+        Err(error) => error.summary(),
+    };
+    let kept = last_good(path, machine).map(|(_, config)| config);
+    (kept.unwrap_or_else(|| Config::nothing(machine)), Some(fault))
 }
 
 fn last_good(path: &Path, machine: Machine) -> Option<(String, Config)> {
@@ -501,7 +532,8 @@ mod tests {
         assert_eq!(store.current().web.listen.port(), 80);
         fs::write(&file, "nonsense: [").unwrap();
         let store = Store::load_on(&file, Machine::Appliance).unwrap();
-        assert!(store.fault().borrow().as_ref().unwrap().contains("pulsebox.yaml:1:"));
+        let fault = store.fault().borrow().clone().unwrap();
+        assert!(fault.contains("pulsebox.yaml:2:1: this is no YAML"), "{fault}");
         assert!(Store::load(&file).is_err(), "elsewhere a person stands beside it");
         fs::write(&file, ONE).unwrap();
         store.0.look();

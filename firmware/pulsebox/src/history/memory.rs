@@ -440,9 +440,9 @@ impl Memory {
         self.writing = None;
     }
 
-    /// An incident waits.
+    /// An incident waits, or why the box started.
     pub fn is_urgent(&self) -> bool {
-        !self.pending.incidents.is_empty()
+        !self.pending.incidents.is_empty() || !self.pending.starts.is_empty()
     }
 
     /// Puts back what a writer could not write.

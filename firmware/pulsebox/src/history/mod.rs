@@ -247,6 +247,9 @@ impl History {
             let mut memory = lock(&self.0.memory);
             memory.listens = true;
             memory.resync(&snapshot, 0);
+            if memory.is_urgent() {
+                self.0.urgent.notify_one();
+            }
         }
         tokio::select! {
             () = stop.cancelled() => {}

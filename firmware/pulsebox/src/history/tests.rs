@@ -5,6 +5,7 @@ mod damage;
 mod disk;
 mod figures;
 mod killed;
+mod starts;
 mod weighing;
 
 use std::collections::BTreeMap;

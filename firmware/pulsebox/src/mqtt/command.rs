@@ -10,8 +10,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::Means;
+use crate::appliance::{Ask, Room};
 use crate::config::edit::{self, Change, set_stream_keys};
-use crate::monitor::Ask;
+use crate::monitor;
+use crate::monitor::appliance::UpdateState;
 use crate::monitor::board::State;
 
 /// The largest payload, bytes.
@@ -65,6 +67,8 @@ enum Wish {
     Pause,
     Resume,
     Identify,
+    Install,
+    Restart,
 }
 
 impl Wish {
@@ -74,6 +78,8 @@ impl Wish {
             "pause" | "ON" => Some(Self::Pause),
             "resume" | "OFF" => Some(Self::Resume),
             "identify" => Some(Self::Identify),
+            "install" => Some(Self::Install),
+            "restart" => Some(Self::Restart),
             _ => None,
         }
     }
@@ -84,6 +90,8 @@ impl Wish {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Identify => "identify",
+            Self::Install => "install",
+            Self::Restart => "restart",
         }
     }
 }
@@ -188,7 +196,8 @@ fn spelt(word: &str) -> String {
 fn wish(word: &str) -> Result<Wish, String> {
     Wish::named(word).ok_or_else(|| {
         format!(
-            "`{}` is not a command; a camera knows check, pause and resume, the box identify and check",
+            "`{}` is not a command; a camera knows check, pause and resume, the box identify and check, an appliance \
+             install and restart",
             quoted(word)
         )
     })
@@ -205,9 +214,11 @@ async fn carry_out(means: &Means, camera: Option<&str>, order: &Order) -> Result
             means.board.identify(means.clock.now());
             Ok(())
         }
-        (Wish::Identify, Some(_)) => {
-            Err(format!("`identify` is for the box; send it to pulsebox/{}/cmd", means.box_id))
+        (Wish::Identify | Wish::Install | Wish::Restart, Some(_)) => {
+            Err(format!("`{}` is for the box; send it to pulsebox/{}/cmd", order.wish.name(), means.box_id))
         }
+        (Wish::Install, None) => install(means).await,
+        (Wish::Restart, None) => restart(means).await,
         (Wish::Check, None) => check_all(means).await,
         (Wish::Check, Some(id)) => check(means, id),
         (Wish::Pause, Some(id)) => {
@@ -228,6 +239,35 @@ async fn carry_out(means: &Means, camera: Option<&str>, order: &Order) -> Result
     }
 }
 
+fn appliance(means: &Means) -> Result<&Room, String> {
+    means.appliance.as_ref().ok_or_else(|| "this machine is no Pulsebox appliance; use the system's own tools".into())
+}
+
+async fn ask(room: &Room, ask: Ask) -> Result<(), String> {
+    let asked = room.ask(ask).await;
+    asked.map_err(|error| format!("the box's own jobs cannot be asked ({error}); try again in a minute"))
+}
+
+/// Installs the update that waits.
+async fn install(means: &Means) -> Result<(), String> {
+    let room = appliance(means)?;
+    if let Some(why) = room.busy() {
+        return Err(format!("{why}; wait until it has ended"));
+    }
+    if room.update_state() != Some(UpdateState::Waiting) {
+        return Err("no update waits; upload one on the page".into());
+    }
+    ask(room, Ask::Install).await
+}
+
+async fn restart(means: &Means) -> Result<(), String> {
+    let room = appliance(means)?;
+    match room.writing() {
+        Some(why) => Err(format!("{why}; wait until it has ended")),
+        None => ask(room, Ask::Restart).await,
+    }
+}
+
 /// When a pause of so many seconds ends, to the second, as the file writes it.
 fn ends(now: Timestamp, seconds: i64) -> Option<String> {
     let until = now.checked_add(SignedDuration::from_secs(seconds)).ok()?;
@@ -240,7 +280,7 @@ fn check(means: &Means, id: &str) -> Result<(), String> {
         return Err(format!("`{id}` is paused; send `resume` first"));
     }
     let busy = || "the monitor has too much to do; try again in a moment".to_owned();
-    means.orders.ask(id, Ask::Check).then_some(()).ok_or_else(busy)
+    means.orders.ask(id, monitor::Ask::Check).then_some(()).ok_or_else(busy)
 }
 
 /// Every camera that is not paused; there may be more of them than orders may wait.
@@ -252,7 +292,7 @@ async fn check_all(means: &Means) -> Result<(), String> {
     };
     for (asked, id) in ids.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
-        if !means.orders.ask_within(id, Ask::Check, left).await {
+        if !means.orders.ask_within(id, monitor::Ask::Check, left).await {
             let all = ids.len();
             return Err(format!(
                 "the monitor has too much to do and checks {asked} of {all} cameras; try again in a moment"
@@ -353,6 +393,40 @@ mod tests {
         fn file(&self) -> String {
             std::fs::read_to_string(self.folder.path().join("pulsebox.yaml")).unwrap()
         }
+    }
+
+    /// The same box as an appliance, with a fact of its update; and where its asks are made.
+    fn as_appliance(running: &mut Running, update: &str) -> std::path::PathBuf {
+        let run = running.folder.path().join("run");
+        std::fs::create_dir_all(run.join("box")).unwrap();
+        std::fs::write(run.join("box/update"), update).unwrap();
+        let Means { board, config, .. } = &running.means;
+        let places = crate::appliance::Places::new(&run, running.folder.path());
+        let means = crate::appliance::Means { board: board.clone(), config: config.watch(), places };
+        running.means.appliance = Some(Room::open(means));
+        run.join("pulsebox/ask")
+    }
+
+    #[tokio::test]
+    async fn an_appliance_installs_the_update_that_waits_and_restarts() {
+        let mut running = Running::start().await;
+        for order in ["install", "restart"] {
+            let told = running.send(None, order).await;
+            assert!(refused(&told).contains("no Pulsebox appliance"), "{told}");
+        }
+        let asks = as_appliance(&mut running, "state=none\n");
+        assert!(refused(&running.send(None, "install").await).contains("no update waits"));
+        assert!(refused(&running.send(Some("a"), "restart").await).contains("pulsebox/0123abcd/cmd"));
+        assert!(!asks.exists());
+        assert_eq!(running.send(None, "restart").await, json!({ "command": "restart", "id": null, "ok": true }));
+        assert!(asks.join("restart").exists());
+        as_appliance(&mut running, "state=writing\npercent=3\n");
+        for order in ["install", "restart"] {
+            assert!(refused(&running.send(None, order).await).contains("being written"));
+        }
+        as_appliance(&mut running, "state=waiting\nversion=2\n");
+        assert_eq!(running.send(None, "install").await["ok"], true);
+        assert!(asks.join("install").exists());
     }
 
     fn refused(answer: &Value) -> &str {

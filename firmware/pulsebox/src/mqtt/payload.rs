@@ -1,5 +1,7 @@
 //! What is said of the box and of each camera. No payload holds a secret: URLs are masked on the board already.
 
+mod update;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,9 +11,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::camera::{Codec, Severity, Verdict, is_local};
+use crate::monitor::appliance::{Cause, UpdateState};
 use crate::monitor::board::{BoxStatus, CameraStatus, ClockState, Counts, Report, Snapshot, State, tenth};
 use crate::monitor::overall::Overall;
 use crate::monitor::stream_pulse;
+
+use self::update::Update;
 
 /// Before this, bytes a day would be a guess: a start writes more than an hour of watching.
 const DAY_IS_TOLD_AFTER: Duration = Duration::from_secs(3600);
@@ -90,6 +95,14 @@ struct System<'a> {
     config_fault: Option<&'a str>,
     daemon_memory: u64,
     daemon_cpu_percent: f64,
+    image_version: Option<&'a str>,
+    slot: Option<&'a str>,
+    last_start: Option<Cause>,
+    last_start_message: Option<&'a str>,
+    undervoltage: Option<bool>,
+    update: Option<Update<'a>>,
+    update_state: Option<UpdateState>,
+    update_message: Option<&'a str>,
 }
 
 /// How many cameras there are, and in each state.
@@ -147,6 +160,9 @@ pub fn attributes(camera: &CameraStatus) -> Value {
 /// `system`. `running`: since this process started, for what it writes a day.
 pub fn system(snapshot: &Snapshot, running: Duration) -> Value {
     let host = &snapshot.host;
+    let appliance = host.appliance.as_ref();
+    let start = appliance.and_then(|appliance| appliance.start.as_ref());
+    let update = appliance.and_then(|appliance| appliance.update.as_ref());
     value(&System {
         name: &host.name,
         version: host.version,
@@ -173,6 +189,14 @@ pub fn system(snapshot: &Snapshot, running: Duration) -> Value {
         config_fault: host.config_fault.as_deref(),
         daemon_memory: host.daemon_memory,
         daemon_cpu_percent: told(host.daemon_cpu_percent),
+        image_version: appliance.and_then(|appliance| appliance.version.as_deref()),
+        slot: appliance.and_then(|appliance| appliance.slot.as_deref()),
+        last_start: start.map(|start| start.cause),
+        last_start_message: start.and_then(|start| start.message.as_deref()),
+        undervoltage: start.and_then(|start| start.undervoltage),
+        update: appliance.map(|appliance| Update::of(appliance, host.version)),
+        update_state: update.map(|update| update.state),
+        update_message: update.and_then(|update| update.message.as_deref()),
     })
 }
 
@@ -250,6 +274,7 @@ mod tests {
 
     use super::*;
     use crate::camera::{Rung, RungTime, StreamInfo};
+    use crate::monitor::appliance::{self, Appliance, Start};
     use crate::monitor::board::{Incident, Thumbnail};
 
     fn at(second: i8) -> Timestamp {
@@ -432,6 +457,23 @@ mod tests {
             daemon_cpu_percent: 3.3,
             network: true,
             bytes_written: 1_000_000,
+            appliance: Some(Appliance {
+                slot: Some("B".into()),
+                version: Some("1.2.0".into()),
+                start: Some(Start {
+                    cause: Cause::Rollback,
+                    message: Some("It was put back.".into()),
+                    undervoltage: Some(true),
+                    boot: None,
+                }),
+                update: Some(appliance::Update {
+                    state: UpdateState::RolledBack,
+                    percent: None,
+                    version: Some("1.3.0".into()),
+                    message: Some("gate was missing".into()),
+                }),
+                ..Appliance::default()
+            }),
             ..BoxStatus::default()
         };
         let told = system(&all, Duration::from_secs(2 * 3600));
@@ -445,7 +487,13 @@ mod tests {
                 "memory_used": 250, "memory_total": 1000, "data_free": 1000, "data_total": 3000,
                 "data_free_percent": 33.3, "bytes_written": 1_000_000, "bytes_written_a_day": 12_000_000,
                 "clock_trusted": true, "network": true, "storage_fault": null, "config_fault": null,
-                "daemon_memory": 40, "daemon_cpu_percent": 3.3,
+                "daemon_memory": 40, "daemon_cpu_percent": 3.3, "image_version": "1.2.0", "slot": "B",
+                "last_start": "rollback", "last_start_message": "It was put back.", "undervoltage": true,
+                "update": {
+                    "title": "Pulsebox", "installed_version": "1.2.0", "latest_version": "1.2.0", "in_progress": false,
+                    "update_percentage": null, "release_summary": "gate was missing",
+                },
+                "update_state": "rolled_back", "update_message": "gate was missing",
             })
         );
     }

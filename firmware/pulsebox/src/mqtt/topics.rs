@@ -35,7 +35,7 @@ pub static TOPICS: &[TopicRow] = &[
         "`online` or `offline`"),
     sent("pulsebox/<box>/system", true, "every `interval_seconds`, and when `overall`, the counts, a fault, network, clock or addresses change",
         "the box: JSON, below"),
-    read("pulsebox/<box>/cmd", "`identify`, `check`",
+    read("pulsebox/<box>/cmd", "`identify`, `check`; an appliance also `install`, `restart`",
         "orders to the box: a word, or JSON"),
     sent("pulsebox/<box>/cmd/result", false, "after each order",
         "what became of it: JSON, below"),

@@ -155,6 +155,7 @@ fn kind(kind: &Kind) -> (&'static str, Option<f64>, Option<f64>) {
         Kind::CameraAddress => ("camera_url", None, None),
         Kind::WebAddress => ("web_url", None, None),
         Kind::Host => ("host", None, None),
+        Kind::Label => ("host", number(1), number(63)),
         Kind::Zone => ("zone", None, None),
         Kind::Address => ("address", None, None),
         Kind::Time => ("time", None, None),

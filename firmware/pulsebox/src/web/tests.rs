@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod appliance;
 mod docs;
 mod events;
 mod fixture;

@@ -8,8 +8,10 @@ import { useKeys } from "../forms/useKeys";
 import { go, to } from "../router";
 import { signOut } from "../session";
 import type { SettingKey } from "../types";
+import { host } from "../store";
 import { About } from "./SettingsAbout";
 import { Backup } from "./SettingsBackup";
+import { BoxSettings } from "./SettingsBox";
 import { CameraList } from "./SettingsCameras";
 import { SettingsForm } from "./SettingsForm";
 import { LedSettings } from "./SettingsLeds";
@@ -25,19 +27,20 @@ interface Section {
 }
 
 const BEFORE: readonly Section[] = [{ id: "general", title: "General", path: "" }, { id: "cameras", title: "Cameras" }];
+const BOX: Section = { id: "box", title: "Box" };
 const AFTER: readonly Section[] = [
   { id: "password", title: "Password" }, { id: "tokens", title: "Tokens" }, { id: "backup", title: "Backup" }, { id: "about", title: "About" },
 ];
 
-/** The file's groups are whatever the daemon tells; cameras have their own pages. */
-function sections(keys: readonly SettingKey[]): Section[] {
+/** The file's groups are whatever the daemon tells; cameras have their own pages. Only an appliance has a box to tell of. */
+function sections(keys: readonly SettingKey[], isAppliance: boolean): Section[] {
   const groups = keys.filter(({ path, kind }) => !path.includes(".") && (kind === "section" || kind === "list") && path !== "streams");
-  return [...BEFORE, ...groups.map(({ path }) => ({ id: path, title: label(path), path })), ...AFTER];
+  return [...BEFORE, ...groups.map(({ path }) => ({ id: path, title: label(path), path })), ...(isAppliance ? [BOX] : []), ...AFTER];
 }
 
 export function Settings({ section }: { section: string }) {
   const { keys, error } = useKeys();
-  const all = sections(keys ?? []);
+  const all = sections(keys ?? [], Boolean(host.value?.appliance));
   const here = all.find(({ id }) => id === section);
   return (
     <div class="settings">
@@ -68,6 +71,7 @@ function Body({ section, keys }: { section: Section; keys: readonly SettingKey[]
     case "password": return <Password />;
     case "tokens": return <Tokens />;
     case "backup": return <Backup />;
+    case "box": return <BoxSettings />;
     case "about": return <About />;
     default: return keys && section.path !== undefined ? <FileSection section={section} path={section.path} keys={keys} /> : <p class="soft">Loading …</p>;
   }

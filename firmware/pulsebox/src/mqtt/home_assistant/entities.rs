@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::camera::LADDER;
+use crate::monitor::appliance::Cause;
 use crate::monitor::board::State;
 use crate::monitor::overall::Overall;
 
@@ -51,6 +52,8 @@ pub enum Kind {
     Picture,
     /// `button` that sends this command.
     Button { command: &'static str },
+    /// `update` that sends this command; `value` comes to an object of its own schema.
+    Update { from: Source, value: &'static str, command: &'static str },
     /// `switch` that sends `ON` and `OFF`; `value` comes to true, false or none.
     Switch { from: Source, value: &'static str },
 }
@@ -63,6 +66,7 @@ impl Kind {
             Kind::Flag { .. } => "binary_sensor",
             Kind::Picture => "image",
             Kind::Button { .. } => "button",
+            Kind::Update { .. } => "update",
             Kind::Switch { .. } => "switch",
         }
     }
@@ -210,6 +214,31 @@ pub static BOX_DETAILS: &[Details] = &[
     Details { key: "address", from: Source::System, fields: &["addresses"], troubled: &[] },
 ];
 
+/// The entities that a box has besides where it is an appliance. Keys as of [`BOX`].
+#[rustfmt::skip]
+pub static APPLIANCE: &[Entity] = {
+    use Source::System;
+    &[
+        shown("update", "Update", Kind::Update { from: System, value: "v.update | default({}, true) | to_json", command: "install" }, "firmware", "",
+            "The system that is installed, and a newer one that was uploaded and waits"),
+        diagnostic("last_start", "Last start", Kind::Word { from: System, value: "v.last_start | default(none)", words: causes }, "enum", "mdi:restart-alert",
+            "Why the box started; its attributes say it in a sentence"),
+        diagnostic("restart", "Restart", Kind::Button { command: "restart" }, "restart", "",
+            "Restarts the box"),
+    ]
+};
+
+/// Attributes of those.
+pub static APPLIANCE_DETAILS: &[Details] = &[
+    Details {
+        key: "last_start",
+        from: Source::System,
+        fields: &["last_start_message", "slot", "image_version", "undervoltage"],
+        troubled: &[],
+    },
+    Details { key: "update", from: Source::System, fields: &["update_state", "update_message", "slot"], troubled: &[] },
+];
+
 // Home Assistant has a word of its own for a state that is not known.
 fn states() -> Vec<&'static str> {
     State::ALL.into_iter().filter(|state| *state != State::Unknown).map(State::name).collect()
@@ -221,6 +250,10 @@ fn verdicts() -> Vec<&'static str> {
 
 fn overalls() -> Vec<&'static str> {
     Overall::ALL.into_iter().map(Overall::name).collect()
+}
+
+fn causes() -> Vec<&'static str> {
+    Cause::ALL.iter().copied().map(Cause::name).collect()
 }
 
 /// Where one device's entities read and send.
@@ -281,6 +314,7 @@ impl Kind {
             | Kind::Text { from, value }
             | Kind::Word { from, value, .. }
             | Kind::Flag { from, value }
+            | Kind::Update { from, value, .. }
             | Kind::Switch { from, value } => {
                 put("state_topic", json!((wiring.topic)(from)));
                 put("value_template", json!(template(value)));
@@ -310,6 +344,13 @@ impl Kind {
             Kind::Button { command } => {
                 put("command_topic", json!(wiring.command));
                 put("payload_press", json!(command));
+            }
+            Kind::Update { command, .. } => {
+                // Without it, it tells and installs nothing.
+                if let Some(topic) = &wiring.command {
+                    put("command_topic", json!(topic));
+                    put("payload_install", json!(command));
+                }
             }
             Kind::Switch { .. } => {
                 put("command_topic", json!(wiring.command));

@@ -9,7 +9,9 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 
-pub use self::entities::{BOX, BOX_DETAILS, CAMERA, CAMERA_DETAILS, Details, Entity, Kind, Source};
+pub use self::entities::{
+    APPLIANCE, APPLIANCE_DETAILS, BOX, BOX_DETAILS, CAMERA, CAMERA_DETAILS, Details, Entity, Kind, Source,
+};
 
 use self::entities::Wiring;
 use super::Names;
@@ -39,7 +41,11 @@ pub fn box_device(names: &Names, mqtt: &Mqtt, host: &BoxStatus, page: Option<&st
         unique: format!("{id}_"),
         entity: "pulsebox_".into(),
     };
-    message(names, host, page, device, components(BOX, BOX_DETAILS, &wiring))
+    let mut all = components(BOX, BOX_DETAILS, &wiring);
+    if host.appliance.is_some() {
+        all.extend(components(APPLIANCE, APPLIANCE_DETAILS, &wiring));
+    }
+    message(names, host, page, device, all)
 }
 
 /// A camera as a device, by way of the box; without a picture, or without buttons and switch, where `mqtt` says so.

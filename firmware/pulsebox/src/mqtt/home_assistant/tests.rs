@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::config::Mqtt;
+use crate::monitor::appliance::Appliance;
 use crate::monitor::board::State;
 
 fn names() -> Names {
@@ -14,6 +15,10 @@ fn names() -> Names {
 
 fn host() -> BoxStatus {
     BoxStatus { name: "gatehouse".into(), version: "1.2.3", ..BoxStatus::default() }
+}
+
+fn appliance() -> BoxStatus {
+    BoxStatus { appliance: Some(Appliance::default()), ..host() }
 }
 
 fn camera(id: &str, name: &str) -> CameraStatus {
@@ -57,18 +62,18 @@ fn the_root_has_only_keys_that_home_assistant_takes_there() {
 #[test]
 fn no_two_entities_of_a_box_and_its_cameras_have_one_id() {
     let keys: Vec<&str> = CAMERA.iter().map(|entity| entity.key).collect();
-    for entity in BOX.iter().chain(CAMERA) {
+    for entity in BOX.iter().chain(APPLIANCE).chain(CAMERA) {
         for key in &keys {
             assert!(!entity.key.ends_with(&format!("_{key}")), "{} ends like {key}", entity.key);
         }
     }
     // Ids that are made to be mistaken for one another, and for the box's keys.
     let cameras = ["a", "a_b", "b", "cameras", "network", "check", "last_good"];
-    let mut ids = unique_ids(&box_device(&names(), &Mqtt::default(), &host(), None));
+    let mut ids = unique_ids(&box_device(&names(), &Mqtt::default(), &appliance(), None));
     for id in cameras {
         ids.extend(unique_ids(&camera_device(&names(), &Mqtt::default(), &camera(id, id), &host(), None)));
     }
-    assert_eq!(ids.len(), BOX.len() + CAMERA.len() * cameras.len());
+    assert_eq!(ids.len(), BOX.len() + APPLIANCE.len() + CAMERA.len() * cameras.len());
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
 }
 
@@ -130,8 +135,28 @@ fn what_is_switched_off_is_said_to_be_no_more_and_all_else_stays() {
 }
 
 #[test]
+fn only_an_appliance_offers_an_update_a_restart_and_why_it_started() {
+    let of = |host: &BoxStatus, mqtt: &Mqtt| box_device(&names(), mqtt, host, None)["components"].clone();
+    let plain = of(&host(), &Mqtt::default());
+    assert!(APPLIANCE.iter().all(|entity| plain.get(entity.key).is_none()), "{plain}");
+    let all = of(&appliance(), &Mqtt::default());
+    let update = &all["update"];
+    assert_eq!((&update["platform"], &update["device_class"]), (&json!("update"), &json!("firmware")));
+    assert_eq!(
+        (&update["command_topic"], &update["payload_install"]),
+        (&json!("pulsebox/0123abcd/cmd"), &json!("install"))
+    );
+    assert_eq!(all["restart"]["payload_press"], "restart");
+    assert_eq!(all["last_start"]["options"][1], "power");
+    // Without orders it tells, and installs nothing.
+    let told = of(&appliance(), &Mqtt { commands: false, ..Mqtt::default() });
+    assert!(told["update"]["state_topic"].is_string() && told["update"].get("command_topic").is_none(), "{told}");
+    assert_eq!(told["restart"], json!({ "platform": "button" }));
+}
+
+#[test]
 fn details_belong_to_entities() {
-    for (entities, details) in [(BOX, BOX_DETAILS), (CAMERA, CAMERA_DETAILS)] {
+    for (entities, details) in [(BOX, BOX_DETAILS), (APPLIANCE, APPLIANCE_DETAILS), (CAMERA, CAMERA_DETAILS)] {
         for row in details {
             assert!(entities.iter().any(|entity| entity.key == row.key), "no entity {}", row.key);
         }
@@ -157,7 +182,7 @@ fn or_dash(text: &str) -> &str {
 fn the_documentation_lists_every_entity() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/home-assistant.md");
     let documentation = std::fs::read_to_string(path).expect(path);
-    for (whose, entities) in [("box", BOX), ("camera", CAMERA)] {
+    for (whose, entities) in [("box", BOX), ("appliance", APPLIANCE), ("camera", CAMERA)] {
         let table = table(entities);
         assert!(documentation.contains(&table), "docs/home-assistant.md lacks this table of the {whose}:\n\n{table}");
     }

@@ -15,8 +15,19 @@ use crate::mqtt::outbox::Due;
 use crate::mqtt::{home_assistant, payload};
 
 /// What of `system` is told as soon as it differs; its figures wait for the interval.
-const AT_ONCE: [&str; 7] =
-    ["overall", "cameras", "addresses", "clock_trusted", "network", "storage_fault", "config_fault"];
+const AT_ONCE: [&str; 11] = [
+    "overall",
+    "cameras",
+    "addresses",
+    "clock_trusted",
+    "network",
+    "storage_fault",
+    "config_fault",
+    "slot",
+    "last_start",
+    "update",
+    "update_state",
+];
 
 /// What of `system` is told at once.
 pub(super) fn gist(system: &Value) -> Vec<Value> {
@@ -101,9 +112,12 @@ impl Publisher<'_> {
         })
     }
 
-    /// The box's name, version and page.
+    /// The box's name, version, whether it is an appliance, and its page.
     pub(super) fn face_of(&self, host: &BoxStatus) -> (String, Option<String>) {
-        (format!("{} {}", host.name, host.version), page(&self.means.config.current().web, host))
+        (
+            format!("{} {} {}", host.name, host.version, host.appliance.is_some()),
+            page(&self.means.config.current().web, host),
+        )
     }
 }
 

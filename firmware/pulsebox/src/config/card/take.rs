@@ -1,0 +1,250 @@
+//! Puts the card's configuration into the data folder and clears it off the card, so that the power may go at any
+//! instant: what is on the card is removed only after it is kept, and a removal that was begun is ended at the next
+//! start.
+//!
+//! Runs as root in a folder that the daemon may write: it follows no links there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use ring::digest::{SHA256, digest};
+
+use super::super::problem::{Errors, ReadError};
+use super::super::{Config, SIZE_LIMIT, convert, mask, on_disk, parse};
+use super::find::{self, ERASE, Found, TAKEN, find};
+use super::{Import, State, Told, mend};
+
+/// The configuration in the data folder.
+const NAME: &str = "pulsebox.yaml";
+/// What the daemon finds where nobody has written anything yet.
+const STARTER: &str = "\
+# The settings of this box. The page changes them as well; docs/configuration.md lists all there are.
+#
+# streams:
+#   - name: Front door
+#     url: rtsp://user:password@192.168.1.20:554/stream1
+#
+# network:
+#   wifi: { ssid: My network, password: its password, country: DE }
+";
+
+/// What stands above the settings that are left on the card.
+const HEADER: &str = "\
+# The box has taken these settings. Their passwords are in the box alone.
+# To change something: edit, call this file pulsebox.yaml, start the box with it. What says *** stays as it was.
+";
+
+/// Takes the card's file, if there is one and it is good. Whatever comes of it, there is a configuration in the data
+/// folder afterwards where that can be written. Blocks: at most two files of 1 MiB are read and written.
+pub fn import(job: &Import) -> Told {
+    let mut card = Card { folder: &job.from, is_read_only: false };
+    let mut told = match take(job, &mut card) {
+        Ok((state, file, message)) => Told { state, file, message, is_card_read_only: false },
+        Err((file, message)) => Told { state: State::Refused, file, message, is_card_read_only: false },
+    };
+    told.is_card_read_only = card.is_read_only;
+    if let Err(error) = start_with_something(&job.into) {
+        told.message = format!("{}{}settings cannot be kept: {error}", told.message, separator(&told.message));
+    }
+    told
+}
+
+fn separator(before: &str) -> &'static str {
+    if before.is_empty() { "" } else { "; " }
+}
+
+/// The state, the file and what to say; or the file and why it is refused.
+fn take(job: &Import, card: &mut Card<'_>) -> Result<(State, String, String), (String, String)> {
+    if !job.keep {
+        card.end_removal();
+    }
+    let name = match find(card.folder) {
+        Err(error) => return Ok((State::None, String::new(), format!("the boot partition cannot be read: {error}"))),
+        Ok(Found::Nothing) => return Ok((State::None, String::new(), String::new())),
+        Ok(Found::Misnamed(name)) => {
+            return Err((name.clone(), format!("{name} is not read by this name; {}", find::rename_it())));
+        }
+        Ok(Found::Several(names)) => {
+            let all = names.join(" and ");
+            return Err((names[0].clone(), format!("{all} may each be meant; delete all but one")));
+        }
+        Ok(Found::One(name)) => name,
+    };
+    let refused = |message: String| (name.clone(), message);
+    let bad = |errors: Errors| refused(ReadError::Bad { path: PathBuf::from(&name), errors }.summary());
+    let bytes = read(&card.folder.join(&name)).map_err(|error| {
+        let unreadable = || refused(format!("{name} cannot be read ({error}); copy it onto the card again"));
+        if error.kind() == io::ErrorKind::FileTooLarge { bad(convert::too_big().into()) } else { unreadable() }
+    })?;
+    let data = Data::open(&job.into).map_err(|error| refused(format!("{name} cannot be kept: {error}")))?;
+    let print = fingerprint(&bytes);
+    let cameras = if data.read(&data.marker()) == Some(print.clone()) {
+        // Taken already; the card could not be cleared then.
+        parse(&data.read(NAME).unwrap_or_default()).map_or(0, |(config, _)| config.cameras.len())
+    } else {
+        let old = data.read(NAME).unwrap_or_default();
+        let text = mend::decoded(bytes).map_err(|problem| bad(problem.into()))?;
+        let (text, config): (String, Config) = mend::understood(&text, &old).map_err(bad)?;
+        let kept = data.keep(&old, &text).and_then(|()| data.put(&data.marker(), &print));
+        kept.map_err(|error| refused(format!("{name} cannot be kept ({error}); the card may be full or worn")))?;
+        config.cameras.len()
+    };
+    let counted = format!("{name} is in force, with {cameras} camera{}", if cameras == 1 { "" } else { "s" });
+    if job.keep {
+        return Ok((State::Taken, name, format!("{counted}; it stays on the card, for nothing else keeps it")));
+    }
+    let masked = mask::masked(&data.read(NAME).unwrap_or_default());
+    let message = match card.clear(&name, &masked).and_then(|()| data.forget(&data.marker())) {
+        Ok(()) => counted,
+        Err(error) => {
+            card.is_read_only |= error.kind() == io::ErrorKind::ReadOnlyFilesystem;
+            format!("{counted}; it is still on the card, with its passwords ({error}): delete it with a PC")
+        }
+    };
+    Ok((State::Taken, name, message))
+}
+
+/// Which file it was, in a form that says nothing of what is in it.
+fn fingerprint(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A regular file of at most [`SIZE_LIMIT`] bytes; no link.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SIZE_LIMIT { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+/// Replaces a file, or a link by a file: whoever reads, whenever the power fails, finds the old or the new, whole.
+fn put(folder: &Path, name: &str, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let temporary = folder.join(format!(".{name}.new"));
+    remove(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    if let Some((user, group)) = owner {
+        fchown(&file, Some(user), Some(group))?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, folder.join(name))?;
+    sync(folder)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The data folder.
+struct Data<'a> {
+    folder: &'a Path,
+    owner: (u32, u32),
+}
+
+impl<'a> Data<'a> {
+    fn open(folder: &'a Path) -> io::Result<Self> {
+        let meta = fs::metadata(folder)?;
+        Ok(Self { folder, owner: (meta.uid(), meta.gid()) })
+    }
+
+    /// Says which file of the card is kept, until that is off the card.
+    fn marker(&self) -> String {
+        format!(".{NAME}.taken")
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        read(&self.folder.join(name)).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+    }
+
+    fn put(&self, name: &str, text: &str) -> io::Result<()> {
+        put(self.folder, name, text, Some(self.owner))
+    }
+
+    /// The new configuration, and the one before it.
+    fn keep(&self, old: &str, new: &str) -> io::Result<()> {
+        if old == new {
+            return Ok(());
+        }
+        if !old.is_empty() {
+            self.put(&format!(".{NAME}.previous"), old)?;
+        }
+        self.put(NAME, new)?;
+        // The card's word holds: nothing of it is on trial.
+        self.forget(&format!(".{NAME}.trial"))
+    }
+
+    fn forget(&self, name: &str) -> io::Result<()> {
+        remove(&self.folder.join(name))?;
+        sync(self.folder)
+    }
+}
+
+/// Sees to it that the daemon finds a configuration: the last good one, or one that watches nothing.
+fn start_with_something(folder: &Path) -> io::Result<()> {
+    let data = Data::open(folder)?;
+    if data.folder.join(NAME).exists() {
+        return Ok(());
+    }
+    let good = data.read(&format!(".{NAME}.last-good")).filter(|text| parse(text).is_ok());
+    data.put(NAME, good.as_deref().unwrap_or(STARTER))
+}
+
+/// The boot partition.
+struct Card<'a> {
+    folder: &'a Path,
+    is_read_only: bool,
+}
+
+impl Card<'_> {
+    /// Leaves the settings without their secrets, then overwrites the file and removes it.
+    fn clear(&self, name: &str, masked: &str) -> io::Result<()> {
+        // Once, however often this file goes to and fro.
+        let taken = format!("{HEADER}{}", masked.strip_prefix(HEADER).unwrap_or(masked));
+        put(self.folder, TAKEN, &taken, None)?;
+        // Renamed first: half overwritten, it must not be taken for a configuration.
+        fs::rename(self.folder.join(name), self.folder.join(ERASE))?;
+        sync(self.folder)?;
+        self.erase(ERASE)
+    }
+
+    /// Overwrites all that the file takes up, its last block's rest too, and removes it.
+    fn erase(&self, name: &str) -> io::Result<()> {
+        let path = self.folder.join(name);
+        let mut file = OpenOptions::new().write(true).open(&path)?;
+        let meta = file.metadata()?;
+        let room = meta.len().max(meta.blocks().saturating_mul(512)).min(2 * SIZE_LIMIT);
+        io::copy(&mut io::repeat(0).take(room), &mut file)?;
+        file.flush()?;
+        file.sync_all()?;
+        fs::remove_file(&path)?;
+        sync(self.folder)
+    }
+
+    /// Ends a removal that the power cut. A rename that was cut may have left two names for the same blocks.
+    fn end_removal(&mut self) {
+        let Ok(erased) = read(&self.folder.join(ERASE)) else { return };
+        let ended = (|| {
+            if let Ok(Found::One(name)) = find(self.folder) {
+                let bytes = read(&self.folder.join(&name))?;
+                if bytes == erased || bytes.iter().all(|byte| *byte == 0) {
+                    self.erase(&name)?;
+                }
+            }
+            self.erase(ERASE)
+        })();
+        if let Err(error) = ended {
+            self.is_read_only |= error.kind() == io::ErrorKind::ReadOnlyFilesystem;
+        }
+    }
+}

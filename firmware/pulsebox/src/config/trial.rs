@@ -1,0 +1,290 @@
+//! A change of `network:` by the page is on trial: unless somebody who reaches the box by it confirms it, the former one
+//! comes back.
+//!
+//! The former `network:` lies beside the file (`.<name>.trial`) before the new one is written, so that a box that is
+//! started anew within the time goes back at once. The card's own file is no trial: whoever puts it there has the card.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::edit::{self, Change};
+use super::model::Config;
+use super::store::{Inner, Seen, Store, WriteError};
+use super::{Machine, on_disk};
+
+/// Time to find the box under its new address and say so.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(120);
+/// A file in somebody's hands, or a disk that refuses, is tried again after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// What a new text means for the trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The network stays as it is.
+    Nothing,
+    /// Another network than the one that is confirmed.
+    Begins,
+    /// The confirmed one is back.
+    Ends,
+}
+
+/// Where the former `network:` lies.
+pub(super) fn file(path: &Path) -> PathBuf {
+    on_disk::beside(path, "trial")
+}
+
+/// The `network:` that is confirmed while another is on trial.
+fn former(path: &Path) -> Option<Json> {
+    serde_json::from_str(&on_disk::read_text(&file(path)).ok()?).ok()
+}
+
+fn forget(path: &Path) -> io::Result<()> {
+    match fs::remove_file(file(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// When the trial that a box was started in ends: at once.
+pub(super) fn left_over(path: &Path, machine: Machine) -> Option<Instant> {
+    (machine == Machine::Appliance && file(path).exists()).then(Instant::now)
+}
+
+impl Inner {
+    /// Before `text` is written: keeps what to go back to.
+    ///
+    /// # Errors
+    /// It cannot be kept; then the network must not be changed.
+    pub(super) fn before_write(&self, seen: &Seen, text: &str, config: &Config) -> io::Result<Step> {
+        if self.machine != Machine::Appliance || config.network == self.current.borrow().network {
+            return Ok(Step::Nothing);
+        }
+        let kept = former(&self.path);
+        let confirmed = kept.clone().unwrap_or_else(|| edit::network(&seen.good));
+        if edit::network(text) == confirmed {
+            return Ok(Step::Ends);
+        }
+        if kept.is_none() {
+            on_disk::replace(&file(&self.path), &confirmed.to_string())?;
+        }
+        Ok(Step::Begins)
+    }
+
+    /// After it was written.
+    pub(super) fn after_write(&self, step: Step) {
+        match step {
+            Step::Nothing => {}
+            Step::Begins => {
+                log::warn!("the network's settings are on trial for {} s", CONFIRM_WITHIN.as_secs());
+                self.trial.send_replace(Some(Instant::now() + CONFIRM_WITHIN));
+            }
+            Step::Ends => self.end_trial(),
+        }
+    }
+
+    fn end_trial(&self) {
+        if let Err(error) = forget(&self.path) {
+            // It would only be undone at the next start.
+            log::error!("{}: cannot be removed: {error}", file(&self.path).display());
+        }
+        self.trial.send_replace(None);
+    }
+
+    /// Puts the confirmed network back.
+    fn revert(&self) -> Result<(), WriteError> {
+        let mut seen = self.seen();
+        if let Some(former) = former(&self.path) {
+            let change = [Change::new("network", former)];
+            let (text, config) = self.edited(&seen, |text| edit::set_keys(text, &change))?;
+            if config.network != self.current.borrow().network {
+                self.put(&mut seen, &text)?;
+                log::warn!("nobody confirmed the network's settings: the former ones are in force again");
+            }
+        }
+        drop(seen);
+        self.end_trial();
+        Ok(())
+    }
+}
+
+impl Store {
+    /// How long the network's settings are still on trial; none where they are not.
+    pub fn network_trial(&self) -> Option<Duration> {
+        let until = *self.inner().trial.borrow();
+        until.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Confirms the network's settings that are on trial. False: none are, or they were taken back already.
+    ///
+    /// # Errors
+    /// The program is ending.
+    pub async fn keep_network(&self) -> Result<bool, WriteError> {
+        self.blocking(|inner| {
+            let _seen = inner.seen();
+            let is_on_trial = inner.trial.borrow().is_some();
+            if is_on_trial {
+                inner.end_trial();
+            }
+            Ok(is_on_trial)
+        })
+        .await
+    }
+
+    /// Takes back what nobody confirms in time, until `stop`.
+    pub async fn follow_trial(self: Arc<Self>, stop: CancellationToken) {
+        let mut trial = self.inner().trial.subscribe();
+        let mut told = false;
+        loop {
+            let until = *trial.borrow_and_update();
+            let over = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = trial.changed() => if changed.is_err() { return },
+                () = over => match self.blocking(Inner::revert).await {
+                    Ok(()) => told = false,
+                    Err(error) => {
+                        if !told {
+                            log::error!("the network's former settings cannot be put back yet: {error}");
+                        }
+                        told = true;
+                        let again = Instant::now() + TRY_AGAIN;
+                        self.inner().trial.send_if_modified(|now| now.as_mut().map(|now| *now = again).is_some());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    const TEXT: &str =
+        "# mine\nheartbeat_seconds: 20\nnetwork: { name: barn, wifi: { ssid: Home, password: geheim00 } }\n";
+
+    struct Bench {
+        file: PathBuf,
+        _folder: tempfile::TempDir,
+        store: Arc<Store>,
+        stop: CancellationToken,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("pulsebox.yaml");
+            fs::write(&file, TEXT).unwrap();
+            Self::start(folder, file)
+        }
+
+        fn start(folder: tempfile::TempDir, file: PathBuf) -> Self {
+            let store = Arc::new(Store::load_on(&file, Machine::Appliance).unwrap());
+            let stop = CancellationToken::new();
+            tokio::spawn(store.clone().follow_trial(stop.clone()));
+            Self { file, _folder: folder, store, stop }
+        }
+
+        /// The power goes and comes back.
+        fn restart(self) -> Self {
+            self.stop.cancel();
+            Self::start(self._folder, self.file)
+        }
+
+        async fn change(&self, path: &str, value: Json) {
+            let change = [Change::new(path, value)];
+            self.store.change(move |text| edit::set_keys(text, &change)).await.unwrap();
+        }
+
+        fn ssid(&self) -> String {
+            self.store.current().network.wifi.as_ref().unwrap().ssid.clone()
+        }
+
+        /// Until the trial is over, in true time: the revert runs on a thread.
+        async fn until_over(&self) {
+            let mut trial = self.store.inner().trial.subscribe();
+            tokio::time::resume();
+            timeout(Duration::from_secs(20), trial.wait_for(Option::is_none)).await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_confirms_is_taken_back_to_the_letter() {
+        let bench = Bench::new();
+        bench.change("network.wifi", json!({ "ssid": "Away", "password": "geheim11" })).await;
+        assert_eq!(bench.ssid(), "Away");
+        assert_eq!(bench.store.network_trial(), Some(CONFIRM_WITHIN));
+        advance(Duration::from_secs(119)).await;
+        assert_eq!((bench.ssid().as_str(), bench.store.network_trial()), ("Away", Some(Duration::from_secs(1))));
+        bench.change("heartbeat_seconds", json!(30)).await;
+        advance(Duration::from_secs(2)).await;
+        bench.until_over().await;
+        assert_eq!(bench.ssid(), "Home");
+        let text = fs::read_to_string(&bench.file).unwrap();
+        assert_eq!(crate::config::parse(&text).unwrap().0.network, crate::config::parse(TEXT).unwrap().0.network);
+        assert!(text.contains("heartbeat_seconds: 30") && text.contains("# mine"), "the rest stays: {text}");
+        assert!(!file(&bench.file).exists() && bench.store.network_trial().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_confirmed_stays() {
+        let bench = Bench::new();
+        bench.change("network.name", json!("shed")).await;
+        assert!(bench.store.keep_network().await.unwrap());
+        assert!(!bench.store.keep_network().await.unwrap(), "nothing is on trial any more");
+        advance(Duration::from_secs(500)).await;
+        assert_eq!(bench.store.current().network.name, "shed");
+        let bench = bench.restart();
+        assert_eq!((bench.store.network_trial(), bench.store.current().network.name.as_str()), (None, "shed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restart_within_the_time_takes_it_back() {
+        let bench = Bench::new();
+        bench.change("network", Json::Null).await;
+        let bench = bench.restart();
+        bench.until_over().await;
+        assert_eq!(bench.ssid(), "Home");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_changes_go_back_to_the_one_that_was_confirmed() {
+        let bench = Bench::new();
+        bench.change("network.wifi.ssid", json!("One")).await;
+        advance(Duration::from_secs(100)).await;
+        bench.change("network.wifi.ssid", json!("Two")).await;
+        assert_eq!(bench.store.network_trial(), Some(CONFIRM_WITHIN), "each has its time");
+        bench.change("network.wifi.ssid", json!("Home")).await;
+        assert_eq!(bench.store.network_trial(), None, "as it was");
+        bench.change("network.wifi.ssid", json!("Three")).await;
+        advance(Duration::from_secs(121)).await;
+        bench.until_over().await;
+        assert_eq!(bench.ssid(), "Home");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_settings_and_other_machines_have_no_trial() {
+        let bench = Bench::new();
+        bench.change("heartbeat_seconds", json!(40)).await;
+        assert_eq!(bench.store.network_trial(), None);
+        let elsewhere = Store::load(&bench.file).unwrap();
+        let change = [Change::new("network.name", json!("shed"))];
+        elsewhere.change(move |text| edit::set_keys(text, &change)).await.unwrap();
+        assert_eq!(elsewhere.network_trial(), None);
+    }
+}

@@ -1,0 +1,26 @@
+// What a person must know of an appliance wherever they are on the page.
+import { Notice, Rich } from "../components";
+import { route, to } from "../router";
+import { isAdmin } from "../session";
+import type { Appliance } from "../types";
+import { NetworkTrial } from "./NetworkTrial";
+import { isWriting } from "./words";
+
+export function ApplianceBanners({ appliance }: { appliance: Appliance }) {
+  const { data, import: taken, update } = appliance;
+  // The box's own page tells of its update itself, and more.
+  const isThere = route.value.page === "settings" && route.value.section === "box";
+  const more = isAdmin() && !isThere && <> <a href={to.settings("box")}>More</a></>;
+  return (
+    <>
+      {isAdmin() && <NetworkTrial />}
+      {!isThere && update && isWriting(update.state) && (
+        <Notice mood="warning"><strong>An update is under way: do not cut the power.</strong>{update.percent !== null && ` ${update.percent} %`}{more}</Notice>)}
+      {!isThere && update?.state === "trying" && <Notice mood="info">A new version is on trial until network and cameras are as they were.{more}</Notice>}
+      {!isThere && update?.state === "rolled_back" && (
+        <Notice mood="warning">The update{update.version && ` to ${update.version}`} was not well, and the former version is back. <Rich text={update.message ?? ""} />{more}</Notice>)}
+      {data?.state === "memory" && <Notice mood="warning"><strong>Nothing is kept over a restart.</strong> <Rich text={data.message ?? "There is no data partition: put in another SD card."} /></Notice>}
+      {taken?.state === "refused" && <Notice mood="warning">The configuration on the card was not taken: <Rich text={taken.message ?? `${taken.file ?? "pulsebox.yaml"} has a mistake.`} /></Notice>}
+    </>
+  );
+}
