@@ -40,7 +40,7 @@ def started(appliance, name: str | None, content: bytes) -> Appliance:
     if name is not None:
         card.put(name, content)
     box = appliance(card)
-    box.until_up()
+    box.until_up(400)
     box.until_healthy(300)
     box.claim()
     return box
