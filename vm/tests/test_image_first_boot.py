@@ -25,7 +25,7 @@ ACCESS_POINT = r"""
 mkdir -p /run/systemd/network /run/rig-ap
 printf '[Match]\nName=wlan1\n[Network]\nAddress=192.168.77.1/24\nDHCPServer=yes\nLinkLocalAddressing=no\n' \
     >/run/systemd/network/10-rig-ap.network
-printf 'country=DE\nnetwork={\nssid="Back yard \\"7\\""\nmode=2\nfrequency=2437\nkey_mgmt=WPA-PSK\nproto=RSN\npairwise=CCMP\npsk="geheim-wifi"\n}\n' \
+printf 'country=DE\nnetwork={\nssid="Back yard "7""\nmode=2\nfrequency=2437\nkey_mgmt=WPA-PSK\nproto=RSN\npairwise=CCMP\npsk="geheim-wifi"\n}\n' \
     >/run/rig-ap/ap.conf
 modprobe mac80211_hwsim radios=2
 for n in $(seq 50); do [ -e /sys/class/net/wlan1 ] && break; sleep 0.2; done
@@ -39,6 +39,7 @@ def started(appliance, name: str | None, content: bytes) -> Appliance:
     card = Card.new()
     if name is not None:
         card.put(name, content)
+        assert all(secret in left(card) for secret in SECRETS if secret in content), "this test would see one"
     box = appliance(card)
     box.until_up(400)
     box.until_healthy(300)
@@ -64,7 +65,7 @@ def status(box: Appliance, words: str) -> str:
 
 def left(card: Card) -> bytes:
     """The boot partition, byte by byte."""
-    return card.peek(1, 0, card.partitions[1].size)
+    return card.peek(1, 0, card.partitions[1].length)
 
 
 def imported(box: Appliance) -> dict:
