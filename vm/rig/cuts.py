@@ -55,7 +55,8 @@ class PowerCuts:
         self._random = random.Random(seed)
         self._seed, self._kind = seed, kind
         self._told: set[int] = set()
-        self._token: str | None = None
+        # From a box of which it is sure that the cut came after it was claimed.
+        self._claimed = False
         self._typical = 40.0
         self.tally = Tally()
 
@@ -73,7 +74,6 @@ class PowerCuts:
         by_kill = where == "run" and self._random.random() < 0.5
         began = self._random.uniform(0, self._typical)
         box = Appliance(card, self._kind, name="powercut")
-        box._token = self._token
         known = set(self._told)
         with box:
             cut = _CutWhileStarting(box, began) if where == "start" and not is_last else None
@@ -95,6 +95,7 @@ class PowerCuts:
                 return cut.card()
             self._live(box, cameras)
             self.tally.while_running += 1
+            self._claimed = True
             say(f"cut {number + 1}: running, {len(self._told)} incidents" + (", QEMU killed" if by_kill else ""))
             if by_kill:
                 self.tally.by_kill += 1
@@ -107,9 +108,7 @@ class PowerCuts:
         """Everything that a cut must not harm."""
         box.until_up()
         box.until_healthy()
-        if self._token is None:
-            box.claim()
-            self._token = box._token
+        self._let_in(box)
         data = dict(line.split("=", 1) for line in box.ask("cat /run/box/data").splitlines() if "=" in line)
         assert data["state"] in ("ok", "new", "grown", "repaired"), data
         self.tally.data[data["state"]] = self.tally.data.get(data["state"], 0) + 1
@@ -120,6 +119,16 @@ class PowerCuts:
         assert not missing, f"incidents that were told are gone: {missing}"
         state, failed = box.until_settled()
         assert (state, failed) == ("running", ""), f"{state}: {failed}"
+
+    def _let_in(self, box: Appliance) -> None:
+        """Claims the box where it may not have been claimed before the cut, else signs in: a claim is never lost."""
+        if not self._claimed:
+            try:
+                box.claim()
+                return
+            except ApiError:
+                pass  # The cut came after the claim.
+        box.sign_in()
 
     def _live(self, box: Appliance, cameras: Simcam) -> None:
         """The box watches; now and then an incident begins or ends, and what is told of is to be kept."""
