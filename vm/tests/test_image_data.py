@@ -126,7 +126,7 @@ def test_what_cannot_be_repaired_is_left_as_it_is_and_the_box_goes_on_in_memory(
 
 def test_a_partition_without_a_single_byte_is_formatted(appliance):
     card = Card.new()
-    data.enter(card, 1000 * MIB)
+    data.enter(card, 1400 * MIB)
     box = appliance(card)
     box.until_up(START)
     assert facts(box, "data")["state"] == "new"
