@@ -28,7 +28,7 @@ def enter(card: Card, size: int, kind: int = LINUX) -> None:
 
 
 def made(card: Card, files: Mapping[str, bytes] | None = None, size: int = 1400 * MIB) -> None:
-    """A whole data partition of `size` bytes, as a box leaves it (all of a card of 2 GiB); `files` by their paths in it."""
+    """A whole data partition, as a box leaves it: `size` bytes (all of a card of 2 GiB), `files` by their paths in it."""
     with tempfile.TemporaryDirectory() as folder:
         for name, owner in (("box", 0), ("pulsebox", DAEMON), ("rauc", 0), ("journal", 0), ("ssh", 0)):
             (Path(folder) / name).mkdir()

@@ -1,5 +1,5 @@
-"""The data partition of the appliance: made, found damaged, grown, lost, reset. Whatever it is like, the box starts, says
-how it is, and watches."""
+"""The data partition of the appliance: made, found damaged, grown, lost, reset. Whatever it is like, the box starts,
+says how it is, and watches."""
 
 import time
 
@@ -170,7 +170,8 @@ def test_a_full_card_and_one_that_is_too_small(appliance):
     box.ask("truncate -s 700M /tmp/card && losetup /dev/loop0 /tmp/card && mkdir -p /tmp/data")
     box.ask("PULSEBOX_DISK=/dev/loop0 PULSEBOX_DATA=/tmp/data /usr/lib/pulsebox/data")
     assert "too small" in facts(box, "data")["message"]
-    says(box, box.until("the page says it", lambda: (s := box.get("/api/system"))["overall"] == "storage_fault" and s, 30), "memory")
+    box.until("the page says it", lambda: box.get("/api/system")["overall"] == "storage_fault", 30)
+    says(box, box.get("/api/system"), "memory")
 
 
 def test_a_file_reset_on_the_boot_partition_makes_the_box_new(appliance):
