@@ -274,6 +274,8 @@ export interface UpdateStatus {
 export interface Appliance {
   slot: string | null;
   version: string | null;
+  /** On the LAN, without `.local`. */
+  name?: string | null;
   start: { cause: StartCause; message: string | null; undervoltage: boolean | null; boot: string | null } | null;
   data: { state: "ok" | "new" | "grown" | "repaired" | "memory" | "readonly"; message: string | null } | null;
   import: { state: "none" | "taken" | "refused"; file: string | null; message: string | null } | null;

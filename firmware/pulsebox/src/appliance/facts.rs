@@ -41,6 +41,7 @@ impl Facts {
         let appliance = Appliance {
             slot: start.text("slot"),
             version: start.text("version"),
+            name: Fact::read(folder.join("name")).label("name"),
             start: start.start(),
             data: Fact::read(folder.join("data")).data(),
             import: Fact::read(folder.join("import")).import(),
@@ -78,6 +79,12 @@ impl Fact {
     fn text(&self, key: &str) -> Option<String> {
         let value = self.0.get(key).filter(|value| !value.is_empty())?;
         Some(value.chars().filter(|c| !c.is_control()).take(VALUE_MAX).collect())
+    }
+
+    /// One label of a host name.
+    fn label(&self, key: &str) -> Option<String> {
+        let is_label = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        self.text(key).filter(|text| text.len() <= 63 && is_label(text))
     }
 
     fn word<T>(&self, key: &str, named: impl Fn(&str) -> Option<T>) -> Option<T> {
@@ -148,11 +155,13 @@ mod tests {
                 "start",
                 "cause=watchdog\nmessage=The box hung = was restarted.\nslot=B\nversion=1.2.3\nundervoltage=yes\nboot=abc\n",
             ),
+            ("name", "name=pulsebox3\n"),
             ("data", "state=repaired\nmessage=It was damaged.\n"),
             ("import", "state=refused\nfile=pulsebox.txt\nmessage=pulsebox.txt:3:5: no such key\n"),
             ("update", "state=rolled-back\npercent=\nversion=1.2.4\nmessage=Cameras were missing.\nfuture=7\n"),
         ]);
-        let Appliance { slot, version, start, data, import, update } = read.appliance;
+        let Appliance { slot, version, name, start, data, import, update } = read.appliance;
+        assert_eq!(name.as_deref(), Some("pulsebox3"));
         let start = start.unwrap();
         assert_eq!((slot.as_deref(), version.as_deref()), (Some("B"), Some("1.2.3")));
         assert_eq!(
@@ -175,6 +184,13 @@ mod tests {
             assert_eq!(facts(&[("data", text)]).appliance.data, None, "{text:.40}");
         }
         assert_eq!(facts(&[("update", "state=writing\npercent=101\n")]).appliance.update.unwrap().percent, None);
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_not_shown() {
+        for text in ["name=a.b\n", "name=<b>\n", "name=\n", "name=pulsebox"] {
+            assert_eq!(facts(&[("name", text)]).appliance.name, None, "{text}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub struct Appliance {
     pub slot: Option<String>,
     /// The image's version.
     pub version: Option<String>,
+    /// By which the box is found on the LAN, without `.local`: where another box has its name, one with a number.
+    pub name: Option<String>,
     /// Why the box started.
     pub start: Option<Start>,
     /// The data partition.

@@ -4,7 +4,7 @@ import { route, to } from "../router";
 import { isAdmin } from "../session";
 import type { Appliance } from "../types";
 import { NetworkTrial } from "./NetworkTrial";
-import { isWriting } from "./words";
+import { isWriting, updateText } from "./words";
 
 export function ApplianceBanners({ appliance }: { appliance: Appliance }) {
   const { data, import: taken, update } = appliance;
@@ -18,7 +18,7 @@ export function ApplianceBanners({ appliance }: { appliance: Appliance }) {
         <Notice mood="warning"><strong>An update is under way: do not cut the power.</strong>{update.percent !== null && ` ${update.percent} %`}{more}</Notice>)}
       {!isThere && update?.state === "trying" && <Notice mood="info">A new version is on trial until network and cameras are as they were.{more}</Notice>}
       {!isThere && update?.state === "rolled_back" && (
-        <Notice mood="warning">The update{update.version && ` to ${update.version}`} was not well, and the former version is back. <Rich text={update.message ?? ""} />{more}</Notice>)}
+        <Notice mood="warning"><strong>The update was put back.</strong> <Rich text={updateText(update) ?? ""} />{more}</Notice>)}
       {data?.state === "memory" && <Notice mood="warning"><strong>Nothing is kept over a restart.</strong> <Rich text={data.message ?? "There is no data partition: put in another SD card."} /></Notice>}
       {taken?.state === "refused" && <Notice mood="warning">The configuration on the card was not taken: <Rich text={taken.message ?? `${taken.file ?? "pulsebox.yaml"} has a mistake.`} /></Notice>}
     </>

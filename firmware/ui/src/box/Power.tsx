@@ -39,8 +39,8 @@ export function Power({ update }: { update: UpdateState | undefined }) {
       <h2>Restart and reset</h2>
       <p class="soft">A restart takes a minute; cameras are not watched meanwhile. You may also just cut the power, at any time but while an update is written.</p>
       <div class="actions">
-        <Button look="danger" disabled={held} onClick={() => setAsking("reset")}>Factory reset …</Button>
         <Button disabled={held} onClick={() => setAsking("restart")}>Restart …</Button>
+        <Button look="danger" disabled={held} onClick={() => setAsking("reset")}>Factory reset …</Button>
       </div>
       {asking === "restart" && (
         <Confirm title="Restart the box?" deed="Restart" look="main" busy={busy} onConfirm={() => void restart()} onClose={close}>

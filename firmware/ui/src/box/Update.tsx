@@ -9,7 +9,7 @@ import { isBusy, isWriting, updateText } from "./words";
 
 export function Update({ update }: { update: UpdateStatus | null }) {
   return (
-    <section class="card" aria-label="Update">
+    <section class="card box-update" aria-label="Update">
       <h2>Update</h2>
       <div role="status">{update && <Told update={update} />}</div>
       {update?.state === "waiting" && <Install />}
@@ -27,8 +27,8 @@ function Told({ update }: { update: UpdateStatus }) {
   return (
     <Notice mood={isWriting(update.state) ? "warning" : mood}>
       {isWriting(update.state) && <strong>Do not cut the power. </strong>}
-      {text}
-      {update.message && <> <Rich text={update.message} /></>}
+      {update.state === "refused" && <strong>The update was refused. </strong>}
+      <Rich text={text} />
       {update.state === "writing" && update.percent !== null && <Bar label="Written" percent={update.percent} />}
     </Notice>
   );

@@ -24,15 +24,16 @@ export function BoxSettings() {
 }
 
 function System({ appliance }: { appliance: Appliance }) {
-  const { start, data, version } = appliance;
+  const { start, data, version, name } = appliance;
   const slot = slotText(appliance);
   return (
     <section class="card" aria-label="System">
       <h2>System</h2>
       {start?.undervoltage && <Notice mood="warning"><strong>The power supply is too weak.</strong> The voltage fell too low: use the Raspberry Pi’s own supply and a short, thick cable.</Notice>}
       <dl class="box-figures">
+        {name && <div><dt>Found at</dt><dd><code>http://{name}.local/</code></dd></div>}
         {version && <div><dt>Version</dt><dd>{version}</dd></div>}
-        {slot && <div><dt>System</dt><dd>{slot}</dd></div>}
+        {slot && <div><dt>In use</dt><dd>{slot}</dd></div>}
         {start && <div><dt>Last start</dt><dd>{causeText(start.cause)}{start.message && <p class="soft small"><Rich text={start.message} /></p>}</dd></div>}
         {data && <div><dt>Data partition</dt><dd>{storageText(data.state)}{data.message && <p class="soft small"><Rich text={data.message} /></p>}</dd></div>}
       </dl>
