@@ -37,7 +37,7 @@ UTIL_LINUX = frozenset(
     "agetty blkdiscard blkid blockdev chcpu choom chrt dmesg fdisk fincore findfs findmnt flock fsck fsfreeze fstrim"
     " getopt ipcmk ipcrm ipcs isosize ldattach lsblk lscpu lsipc lslocks lsns mcookie mkfs mkswap more mount mountpoint"
     " namei prlimit readprofile rev rtcwake setarch linux32 linux64 setsid sfdisk sulogin swaplabel swapoff swapon"
-    " umount whereis wipefs losetup hwclock addpart delpart partx resizepart".split()
+    " umount whereis wipefs losetup hwclock partx".split()
 )
 
 # Parts of systemd that Buildroot's configuration leaves out, and what Debian adds of its own.
@@ -56,6 +56,15 @@ NOT_IN_BUILDROOT = (
 GENERATORS_NOT_IN_BUILDROOT = (
     "systemd-getty-generator", "systemd-hibernate-resume-generator", "systemd-rc-local-generator",
     "systemd-ssh-generator", "systemd-sysv-generator", "systemd-tpm2-generator",
+)  # fmt: skip
+
+# udev's rules for what this appliance never has: each costs at every device of every boot.
+UDEV_RULES_NOT_TAKEN = (
+    "60-autosuspend", "60-cdrom_id", "60-dmi-id", "60-drm", "60-evdev", "60-fido-id", "60-infiniband", "60-input-id",
+    "60-persistent-alsa", "60-persistent-input", "60-persistent-storage-mtd", "60-persistent-storage-tape", "60-sensor",
+    "64-btrfs", "70-joystick", "70-memory", "70-mouse", "70-power-switch", "70-touchpad", "70-uaccess", "71-seat",
+    "73-seat-late", "73-special-net-names", "75-probe_mtd", "78-sound-card", "80-debian-compat", "81-net-dhcp",
+    "90-iocost", "96-e2scrub",
 )  # fmt: skip
 
 # The kernel's drivers that Buildroot's kernel has built in and that are needed to find the root.
@@ -116,6 +125,8 @@ def _as_buildroot(root: Path) -> None:
             # Not by glob, which does not find a link that leads nowhere.
             if any(fnmatch(unit.name, pattern) for pattern in NOT_IN_BUILDROOT):
                 _remove(unit)
+    for rules in UDEV_RULES_NOT_TAKEN:
+        _remove(root / "usr/lib/udev/rules.d" / f"{rules}.rules")
     for generator in GENERATORS_NOT_IN_BUILDROOT:
         _remove(root / "usr/lib/systemd/system-generators" / generator)
     for folder in ("usr/lib/systemd/catalog", "etc/systemd/system"):

@@ -286,8 +286,6 @@ def _packed(tree: Path, place: Path, version: str, board: str, key: str) -> None
 def _squash(root: Path, squashed: Path) -> None:
     # The least work for who compresses: the guest unpacks each level as quickly.
     command = ["mksquashfs", str(root), str(squashed), "-all-root", "-comp", "zstd", "-Xcompression-level", "1"]
-    # U-Boot is slow at unpacking where it is emulated.
-    command += ["-action", "uncompressed@name(Image)||name(initrd)"]
     permissions = [part for line in _permissions(root) for part in ("-p", line)]
     run([*command, "-no-progress", "-quiet", "-noappend", *permissions], "squashfs-tools")
 

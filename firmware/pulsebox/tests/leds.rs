@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use common::document;
+use common::{document, written};
 use pulsebox::leds::card::{BoxLamp, CARD, Row, Shown, Wave};
 use pulsebox::leds::demo::strip;
 use pulsebox::leds::own::{OWN, own_pattern};
@@ -15,6 +15,8 @@ use pulsebox::leds::wiring::{Kernel, Place, Wiring};
 
 /// Cameras down in the row that counts them.
 const DOWN: usize = 3;
+/// Steps of 50 ms that the card to print draws of each row.
+const PRINTED: usize = 60;
 
 #[test]
 fn the_card_of_the_docs_is_the_codes() {
@@ -33,6 +35,28 @@ fn the_waves_of_the_docs_are_the_codes() {
     };
     let rows = CARD.iter().flat_map(|row| BoxLamp::ALL.map(|lamp| wave(row, lamp)));
     document("leds.md", "waves", "| row | lamp | one period |", &rows.collect::<Vec<_>>().join("\n"), 0);
+}
+
+#[test]
+fn the_card_to_print_is_the_codes() {
+    let row = |row: &Row| {
+        let count = if let Wave::Counted = row.wave { DOWN } else { 0 };
+        // As much of a period as a column holds, and again from the start where it is shorter.
+        let lamp = |lamp| {
+            let period = strip(&Shown { sign: row.sign, count }.pattern(lamp));
+            period.chars().cycle().take(PRINTED).collect::<String>()
+        };
+        let [green, red, act] = BoxLamp::ALL.map(lamp);
+        let (holds, advice) = (row.holds, row.advice);
+        format!(
+            "<tr><td><i class=\"green\">{green}</i><i class=\"red\">{red}</i></td><td><i class=\"green\">{act}</i></td>\
+             <td><b>{holds}</b><br>{advice}</td></tr>\n"
+        )
+    };
+    let made: String = CARD.iter().map(row).collect();
+    if let Some(written) = written("led-card.html", "card", &made) {
+        assert_eq!(written, made, "docs/led-card.html is out of date: run the test with PULSEBOX_BLESS=1");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod facts;
 mod keep;
 pub mod places;
 mod room;
+pub mod status;
 pub mod upload;
 pub mod wellness;
 

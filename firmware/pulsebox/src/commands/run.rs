@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pulsebox::appliance::{self, Places};
+use pulsebox::appliance::{self, Places, status};
 use pulsebox::camera::Sessions;
 use pulsebox::camera::sessions::Limits;
 use pulsebox::clock::{Clock, Trust};
@@ -159,6 +159,9 @@ async fn daemon(store: Arc<Store>, data: &Path, machine: Machine, run: &Path) ->
     rooms.spawn(tell_faults(board.clone(), faults, stop.clone()));
     if let Some(appliance) = appliance {
         rooms.spawn(appliance.run(stop.clone()));
+        let (board, clock, places) = (board.clone(), clock.clone(), Places::new(run, data));
+        let means = status::Means { board, config: store.watch(), places, clock };
+        rooms.spawn(status::keep_status(means, stop.clone()));
     }
     rooms.spawn(follow_clock(history.clone(), clock.clone(), stop.clone()));
     rooms.spawn(follow_settings(history, store.watch(), stop.clone()));

@@ -18,6 +18,7 @@ mod live;
 mod local_cameras;
 mod metrics;
 mod mqtt;
+mod network;
 mod openapi;
 mod page;
 mod params;

@@ -24,8 +24,8 @@ use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use super::stream_settings::StreamSettings;
 use super::{
-    Shared, access, appliance, check, config, history, leds, live, local_cameras, metrics, mqtt, read, settings,
-    socket, streams, system, thumbnails, video,
+    Shared, access, appliance, check, config, history, leds, live, local_cameras, metrics, mqtt, network, read,
+    settings, socket, streams, system, thumbnails, video,
 };
 use crate::config::keys::{Kind, SECTIONS};
 
@@ -70,6 +70,8 @@ fn handlers() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(socket::open))
         .routes(routes!(system::system))
         .routes(routes!(system::identify))
+        .routes(routes!(network::read))
+        .routes(routes!(network::keep))
         .routes(routes!(appliance::upload))
         .routes(routes!(appliance::install))
         .routes(routes!(appliance::restart))

@@ -84,21 +84,8 @@ where
 /// Compares a table with the one in `docs/FILE` between the marks of `section`, its last `loose` columns
 /// apart (measured times differ from run to run). `PULSEBOX_BLESS=1` writes it anew.
 pub fn document(file: &str, section: &str, head: &str, rows: &str, loose: usize) {
-    // Tests run side by side, and several tables stand in one file.
-    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _turn = TURN.lock();
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(file);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (start, end) = (format!("<!-- {section}: made by a test -->\n"), format!("<!-- end of {section} -->"));
-    let from = text.find(&start).unwrap_or_else(|| panic!("{file} has no section {section}")) + start.len();
-    let to = text.find(&end).unwrap();
     let rule = "|---".repeat(head.matches('|').count() - 1) + "|";
     let made = format!("\n{head}\n{rule}\n{rows}\n");
-    if std::env::var_os("PULSEBOX_BLESS").is_some() {
-        let new = format!("{}{made}{}", &text[..from], &text[to..]);
-        std::fs::write(&path, new).unwrap();
-        return;
-    }
     let strict = |table: &str| -> Vec<String> {
         let rows = table.lines().filter(|l| l.starts_with('|') && !l.starts_with("|---"));
         rows.map(|row| {
@@ -107,9 +94,26 @@ pub fn document(file: &str, section: &str, head: &str, rows: &str, loose: usize)
         })
         .collect()
     };
-    assert_eq!(
-        strict(&text[from..to]),
-        strict(&made),
-        "docs/{file} is out of date: run the test with PULSEBOX_BLESS=1"
-    );
+    if let Some(written) = written(file, section, &made) {
+        let stale = format!("docs/{file} is out of date: run the test with PULSEBOX_BLESS=1");
+        assert_eq!(strict(&written), strict(&made), "{stale}");
+    }
+}
+
+/// What stands in a section of a page of docs/, between its two markers; none where PULSEBOX_BLESS had `made` written
+/// there.
+pub fn written(file: &str, section: &str, made: &str) -> Option<String> {
+    // Tests run side by side, and several sections stand in one file.
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = TURN.lock();
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (start, end) = (format!("<!-- {section}: made by a test -->\n"), format!("<!-- end of {section} -->"));
+    let from = text.find(&start).unwrap_or_else(|| panic!("{file} has no section {section}")) + start.len();
+    let to = text.find(&end).unwrap();
+    if std::env::var_os("PULSEBOX_BLESS").is_some() {
+        std::fs::write(&path, format!("{}{made}{}", &text[..from], &text[to..])).unwrap();
+        return None;
+    }
+    Some(text[from..to].to_owned())
 }

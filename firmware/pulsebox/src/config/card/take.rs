@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use ring::digest::{SHA256, digest};
 
 use super::super::problem::{Errors, ReadError};
-use super::super::{Config, SIZE_LIMIT, convert, mask, on_disk, parse};
+use super::super::{Config, SIZE_LIMIT, convert, mask, parse};
 use super::find::{self, ERASE, Found, TAKEN, find};
 use super::{Import, State, Told, mend};
 
