@@ -22,7 +22,7 @@ test("the box says what runs, why it started, and how it did before", async ({ p
   const box = await stage.appliance();
   await there(page, box);
   await expect(part(page, "System")).toContainText("System A; B is the spare");
-  await expect(part(page, "System")).toContainText("http://pulsebox2.local/");
+  await expect(part(page, "System")).toContainText(`http://pulsebox2.local:${box.port}/`);
   await expect(part(page, "System")).toContainText("The power was cut.");
   const starts = part(page, "Starts").getByRole("listitem");
   await expect(starts).toHaveCount(1);
