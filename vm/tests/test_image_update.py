@@ -3,7 +3,6 @@
 Each test is one card's story, since a boot in emulation takes a minute or two.
 """
 
-import json
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -73,10 +72,9 @@ def rolled_back(box: Appliance) -> str:
     assert slot(box) == "A"
     assert "rolled-back" in box.ask("cat /run/box/update")
     assert "cause=rollback" in box.ask("cat /run/box/start")
-    assert not box.run("test -e /data/rauc/trial").code == 0
-    words = box.card.environment()
+    assert box.run("test -e /data/rauc/trial").code != 0
     box.until("slot A is marked good", lambda: box.card.environment()["BOOT_A_LEFT"] == "3", 120)
-    assert words["BOOT_ORDER"] == "A B", words
+    assert box.card.environment()["BOOT_ORDER"] == "A B"
     return told["message"]
 
 
@@ -115,13 +113,15 @@ def test_what_does_not_fit_is_refused_with_a_reason_and_a_cut_while_writing_cost
             box.run("rm -f /run/box/update")
         assert "BOOT_ORDER=A B" in box.ask("fw_printenv BOOT_ORDER"), "nothing was written"
 
-        # A history of a form that is still to come.
-        box.ask("cp /data/pulsebox/history.sqlite /tmp/kept; systemctl stop pulsebox")
-        box.ask("printf '\\0\\0\\003\\347' | dd of=/data/pulsebox/history.sqlite bs=1 seek=60 conv=notrunc 2>/dev/null")
-        said = box.run(f"cp {'/data/rauc'}/none /dev/null; true")
-        assert said.code == 0
-        box.ask("mkdir -p /data/pulsebox/update /run/pulsebox/ask")
-        box.ask("cp /tmp/kept /data/pulsebox/history.sqlite; chown 900:900 /data/pulsebox/history.sqlite; systemctl start pulsebox")
+        # One whose program is too old for the history that the box has.
+        assert upload(box, good.read_bytes(), install=False) == 202
+        until_update(box, "waiting")
+        box.ask("systemctl stop pulsebox && cp /data/pulsebox/history.sqlite /run/kept")
+        box.ask(r"printf '\0\0\003\347' | dd of=/data/pulsebox/history.sqlite bs=1 seek=60 conv=notrunc 2>/dev/null")
+        box.ask("mkdir -p /run/pulsebox/ask && touch /run/pulsebox/ask/check")
+        box.until("it is refused", lambda: "state=refused" in box.ask("cat /run/box/update"), 180)
+        assert "is too old for this box" in box.ask("cat /run/box/update")
+        box.ask("cat /run/kept >/data/pulsebox/history.sqlite && systemctl start pulsebox")
         box.until_healthy()
 
         # Verified and left waiting; installed when asked; the plug is pulled in the middle of writing.
@@ -157,7 +157,7 @@ def test_a_new_system_that_never_reaches_its_programs_is_left_after_three_tries(
 
 CRASHES = b"#!/bin/sh\nexit 7\n"
 # Whatever the box asks of the cameras, and of anybody, is dropped.
-NO_CAMERAS = b"[Unit]\nDefaultDependencies=no\nBefore=pulsebox.service\n[Service]\nType=oneshot\nExecStart=/usr/sbin/ip route add blackhole 10.0.2.2\n[Install]\nWantedBy=multi-user.target\n"
+NO_CAMERAS = b"[Unit]\nDefaultDependencies=no\nBefore=pulsebox.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'ip route add blackhole 10.0.2.2'\n[Install]\nWantedBy=multi-user.target\n"
 WANTED = "/usr/lib/systemd/system/multi-user.target.wants"
 BAD = {
     "whose daemon crashes": ({"/usr/bin/pulsebox": CRASHES}, "does not keep running"),
@@ -179,9 +179,5 @@ def test_a_new_system_puts_itself_back_and_the_reason_is_shown(bad):
         assert upload(box, release("9.2.0", files).read_bytes()) == 202
         message = rolled_back(box)
         assert "9.2.0" in message and reason in message, message
-        assert box.run("cat /run/pulsebox/up").code == 0
         box.until("STATUS.TXT tells it", lambda: "9.2.0" in box.run("cat /boot/firmware/STATUS.TXT").text, 180)
 
-
-def test_a_stick_brings_an_update_once():
-    del json
