@@ -1,5 +1,5 @@
 # A thin face over the real tools. `scripts/need` installs what a target lacks and says so.
-.PHONY: help run page test test-rust test-page test-api test-ha vm-test lint bench binary image check-image
+.PHONY: help run page test test-rust test-page test-api test-ha vm-test powercut lint bench binary image check-image
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,9 +30,13 @@ test-ha: page  ## the real Home Assistant finds the box and its cameras, over a 
 	@scripts/need test-ha
 	@scripts/test-ha
 
-vm-test: page  ## LEDs and local cameras on real kernel drivers in QEMU (the first time fetches 300 MB)
+vm-test: page  ## real kernel drivers, and the appliance from power-on, in QEMU (the first time fetches 500 MB); IMAGE=pulsebox.img is a true one
 	@scripts/need test-vm
-	@scripts/test-vm
+	@PULSEBOX_VM_IMAGE=$(IMAGE) scripts/test-vm
+
+powercut: page  ## the appliance's power is cut N=100 times at random moments, and nothing that it told of may be lost
+	@scripts/need test-vm
+	@scripts/test-powercut $(or $(N),100) $(if $(SEED),--seed $(SEED))
 
 lint: page  ## formatting, clippy, types of the page and its tests, licences, shell scripts, links in the documentation
 	@scripts/need lint

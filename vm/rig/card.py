@@ -11,6 +11,7 @@ import weakref
 from pathlib import Path
 
 from vm.rig import partitions, system
+from vm.rig.environment import newest
 from vm.rig.packages import PackageError
 from vm.rig.partitions import Partition
 from vm.rig.paths import HOME
@@ -92,8 +93,6 @@ class Card:
 
     def environment(self) -> dict[str, str]:
         """U-Boot's words, of the newer copy that is whole. Empty where it has never written any."""
-        from vm.rig.environment import newest
-
         return newest(self.peek(0, 1 << 20, 0x4000), self.peek(0, 5 << 20, 0x4000))
 
     def _start(self, partition: int) -> int:
@@ -105,6 +104,10 @@ class Card:
     @classmethod
     def _place(cls) -> Path:
         CARDS.mkdir(parents=True, exist_ok=True)
+        # A run that was killed could not remove its own.
+        for left in CARDS.glob("*-*.img"):
+            if not Path(f"/proc/{left.name.split('-')[0]}").exists():
+                left.unlink(missing_ok=True)
         Card._made += 1
         return CARDS / f"{os.getpid()}-{Card._made}.img"
 

@@ -67,6 +67,9 @@ UDEV_RULES_NOT_TAKEN = (
     "90-iocost", "96-e2scrub",
 )  # fmt: skip
 
+# Built into Buildroot's kernel, and not loaded by Debian's when they are needed.
+BUILT_IN = ("loop", "dm-mod", "dm-verity")
+
 # The kernel's drivers that Buildroot's kernel has built in and that are needed to find the root.
 BOOT_MODULES = ("sdhci-pci", "mmc_block", "bcm2835", "squashfs")
 MODULES = (
@@ -190,6 +193,9 @@ def _settings(root: Path) -> None:
     """What Buildroot's skeleton and its packages' scripts leave in /etc."""
     etc = root / "etc"
     users(root)
+    # wpa_supplicant's and D-Bus' settings name it.
+    with (etc / "group").open("a") as groups:
+        groups.write("netdev:x:82:\n")
     write(etc / "nsswitch.conf", _NSSWITCH)
     write(etc / "hostname", "pulsebox\n")
     write(etc / "hosts", "127.0.0.1\tlocalhost\n127.0.1.1\tpulsebox\n")
@@ -215,6 +221,7 @@ def _settings(root: Path) -> None:
     link(root / "var/lock", "../run/lock")
     for name in ("20-systemd-shell-extra", "20-systemd-ssh-generator", "20-systemd-stub", "debian", "passwd", "x11", "home"):
         _remove(root / "usr/lib/tmpfiles.d" / f"{name}.conf")
+    write(root / "usr/lib/modules-load.d/built-in.conf", "\n".join(BUILT_IN) + "\n")
     write(root / "usr/lib/tmpfiles.d/legacy.conf", "d /run/lock 0755 root root -\nL /var/lock - - - - ../run/lock\n")
 
 
