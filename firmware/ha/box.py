@@ -75,13 +75,29 @@ class Cameras:
 
 
 class Box:
-    """`pulsebox run` in a folder of its own."""
+    """`pulsebox run` as an appliance, in a folder of its own: /run and root's jobs are played by the tests."""
 
     def __init__(self, folder, broker):
         self._folder = folder
         self._process = None
         self._mqtt = {"enabled": True, "host": "127.0.0.1", "port": broker.port, "interval_seconds": 5}
-        (folder / "data").mkdir(parents=True)
+        self._run = folder / "run"
+        for needed in (folder / "data", self._run / "box", self._run / "pulsebox"):
+            needed.mkdir(parents=True)
+        self.tell("start", cause="power", message="The power was cut.", slot="A", version="1.2.0", undervoltage="no")
+
+    def tell(self, name, **keys):
+        """Tells a fact, as root's jobs do."""
+        new = self._run / "box" / ".new"
+        new.write_text("".join(f"{key}={value}\n" for key, value in keys.items()))
+        new.rename(self._run / "box" / name)
+
+    def takes(self, ask):
+        """Whether root's jobs are asked for this; the ask is taken."""
+        path = self._run / "pulsebox" / "ask" / ask
+        is_there = path.exists()
+        path.unlink(missing_ok=True)
+        return is_there
 
     @property
     def id(self):
@@ -97,7 +113,7 @@ class Box:
     def start(self):
         data, config = self._folder / "data", self._folder / "pulsebox.yaml"
         with (self._folder / "pulsebox.log").open("ab") as log:
-            command = [BINARIES / "pulsebox", "run", "--config", config, "--data", data]
+            command = [BINARIES / "pulsebox", "run", "--config", config, "--data", data, "--appliance", "--run-folder", self._run]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def kill(self):

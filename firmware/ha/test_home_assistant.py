@@ -37,7 +37,7 @@ def expected(house):
 def test_the_box_and_its_cameras_appear_with_every_entity_as_documented(house):
     registry, states = house.home.entities(), house.home.states()
     wanted = list(expected(house))
-    assert len(wanted) == 16 + 3 * 14
+    assert len(wanted) == 16 + 3 + 3 * 14
     assert set(registry) == {unique for unique, _, _ in wanted}
     for unique, entity, (name, _, category, cls, unit) in wanted:
         entry, attributes = registry[unique], states[entity]["attributes"]
@@ -138,6 +138,32 @@ def test_the_box_checks_all_and_shows_itself(house):
         ]
 
     home.until("both were answered", answered)
+
+
+def test_an_update_that_waits_is_installed_from_home_assistant_and_its_progress_seen(house):
+    home, box = house.home, house.box
+    home.until("nothing is newer", lambda: home.state("update.pulsebox_update") == "off")
+    assert home.state("sensor.pulsebox_last_start") == "power"
+    attributes = home.states()["sensor.pulsebox_last_start"]["attributes"]
+    assert (attributes["last_start_message"], attributes["slot"]) == ("The power was cut.", "A")
+
+    def update():
+        return home.states()["update.pulsebox_update"]
+
+    box.tell("update", state="waiting", version="1.3.0", message="Version 1.3.0 is ready to be installed.")
+    home.until("it is offered", lambda: update()["state"] == "on")
+    assert (update()["attributes"]["installed_version"], update()["attributes"]["latest_version"]) == ("1.2.0", "1.3.0")
+    home.act("update.install", "update.pulsebox_update")
+    home.until("root's jobs are asked", lambda: box.takes("install"))
+    box.tell("update", state="writing", version="1.3.0", percent=41)
+    home.until("its progress is seen", lambda: update()["attributes"]["update_percentage"] == 41 and update()["attributes"]["in_progress"] is True)
+    home.until("the box says so", lambda: home.state("sensor.pulsebox_state") == "updating")
+    box.tell("update", state="rolled-back", version="1.3.0", message="Version 1.3.0 was tried and put back.")
+    home.until("it is over", lambda: update()["state"] == "off" and update()["attributes"]["in_progress"] is False)
+    assert update()["attributes"]["update_state"] == "rolled_back"
+    assert update()["attributes"]["release_summary"] == "Version 1.3.0 was tried and put back."
+    home.act("button.press", "button.pulsebox_restart")
+    home.until("a restart is asked for", lambda: box.takes("restart"))
 
 
 def test_the_switch_pauses_and_resumes(house):

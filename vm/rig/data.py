@@ -27,8 +27,8 @@ def enter(card: Card, size: int, kind: int = LINUX) -> None:
     card.poke(0, 446 + 16 * (NUMBER - 1), entry)
 
 
-def made(card: Card, files: Mapping[str, bytes] | None = None, size: int = 1000 * MIB) -> None:
-    """A whole data partition of `size` bytes, as a box leaves it; `files` by their paths in it."""
+def made(card: Card, files: Mapping[str, bytes] | None = None, size: int = 1400 * MIB) -> None:
+    """A whole data partition, as a box leaves it: `size` bytes (all of a card of 2 GiB), `files` by their paths in it."""
     with tempfile.TemporaryDirectory() as folder:
         for name, owner in (("box", 0), ("pulsebox", DAEMON), ("rauc", 0), ("journal", 0), ("ssh", 0)):
             (Path(folder) / name).mkdir()

@@ -22,7 +22,7 @@ test("the box says what runs, why it started, and how it did before", async ({ p
   const box = await stage.appliance();
   await there(page, box);
   await expect(part(page, "System")).toContainText("System A; B is the spare");
-  await expect(part(page, "System")).toContainText("http://pulsebox2.local/");
+  await expect(part(page, "System")).toContainText(`http://pulsebox2.local:${box.port}/`);
   await expect(part(page, "System")).toContainText("The power was cut.");
   const starts = part(page, "Starts").getByRole("listitem");
   await expect(starts).toHaveCount(1);
@@ -153,4 +153,20 @@ test("a machine that is no appliance shows none of it", async ({ page, stage }) 
   await expect(page.getByRole("navigation", { name: "Settings" }).getByText("Box", { exact: true })).toHaveCount(0);
   await page.goto(`${box.origin}/#/settings/box`);
   await expect(page.getByText("There is no section")).toBeVisible();
+});
+
+test("a change of the network asks to be kept, and is", async ({ page, stage, shot }) => {
+  const box = await stage.appliance();
+  await page.goto(`${box.origin}/#/`);
+  await expect(page.getByRole("heading", { name: "No cameras yet" })).toBeVisible();
+  expect((await box.call("PATCH", "/api/settings", { "network.name": "shed" })).ok).toBe(true);
+  const notices = page.getByLabel("Notices");
+  await expect(notices).toContainText("Keep these network settings?");
+  await expect(notices).toContainText(/former ones come back in \d+ s/);
+  expect(await findings(page)).toEqual([]);
+  await shot("box-network-trial");
+  await notices.getByRole("button", { name: "Keep them" }).click();
+  await expect(notices).not.toContainText("Keep these network settings?");
+  await box.until<{ trial: unknown }>("/api/network", ({ trial }) => trial === null);
+  expect(await box.config()).toContain("shed");
 });

@@ -2,7 +2,7 @@
 import { computed, effect } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { ApplianceBanners } from "./box/Banners";
-import { Notice, Rich, Since } from "./components";
+import { Button, Notice, Rich, Since } from "./components";
 import { route, to } from "./router";
 import { isAdmin, session } from "./session";
 import { cameras, host, link, now, words } from "./store";
@@ -71,6 +71,7 @@ export function Banners() {
           </Notice>
         )}
       </div>
+      <NewPage />
       {box && !box.network && <Notice mood="warning">The box itself has no network: it cannot know how the cameras on the network are.</Notice>}
       {box?.identify_until && <Shown until={box.identify_until} />}
       {box?.broker?.state === "lost" && !isAtMqtt() && <BrokerLost broker={box.broker} />}
@@ -80,6 +81,17 @@ export function Banners() {
       {box?.clock === "untrusted" && (box.uptime_seconds ?? 0) > 0 && <Notice mood="info">The box has not set its clock yet: times may be wrong until it has.</Notice>}
     </section>
   );
+}
+
+/** The version that this page came with. */
+let own: string | null = null;
+
+/** An update brings another page; the one that is shown may ask for what is no more. */
+function NewPage() {
+  const version = session.value?.version ?? null;
+  own ??= version;
+  if (version === null || version === own) return null;
+  return <Notice mood="info">Pulsebox {version} runs now. <Button onClick={() => location.reload()}>Show its page</Button></Notice>;
 }
 
 /** The MQTT settings tell it themselves, and more. */

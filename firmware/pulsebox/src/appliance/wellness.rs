@@ -85,10 +85,12 @@ pub fn judge(trial: &Trial, snapshot: &Snapshot, is_configured: impl Fn(&str) ->
         return not_yet(format!("cameras that were up before are missing: {}", named(&missing)));
     }
     if living * 2 < counted {
-        return not_yet(format!("only {living} of {counted} cameras that were up before are up: {}", named(&excused)));
+        let up = if living == 0 { "none".into() } else { format!("only {living}") };
+        return not_yet(format!("{up} of {counted} cameras that were up before is up: {}", named(&excused)));
     }
     let message = match (counted, excused.is_empty()) {
         (0, _) => "no camera was up before".into(),
+        (1, true) => "the camera that was up before is up".into(),
         (_, true) => format!("all {living} cameras that were up before are up"),
         (_, false) => {
             format!("{living} of {counted} cameras are up; down for reasons of their own: {}", named(&excused))

@@ -23,7 +23,9 @@ use crate::appliance::upload::{Refused, Upload};
 use crate::appliance::{Ask, Room};
 use crate::monitor::appliance::UpdateState;
 
-/// How long a bundle's next piece may take.
+/// How long a bundle may take in all: nobody may hold the one place for uploads for ever.
+const UPLOAD_DEADLINE: Duration = Duration::from_secs(2 * 3600);
+/// How long its next piece may take.
 const PIECE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long the card may take to swallow one, or the last ones.
 const DISK_DEADLINE: Duration = Duration::from_secs(120);
@@ -88,7 +90,8 @@ pub(super) async fn upload(
     must_be_bytes(request.headers())?;
     let told = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let upload = within_disk(Upload::begin(room.bundles(), told)).await?;
-    let bytes = receive(upload, request.into_body().into_data_stream()).await?;
+    let received = timeout(UPLOAD_DEADLINE, receive(upload, request.into_body().into_data_stream())).await;
+    let bytes = received.unwrap_or_else(|_| Err(late(UPLOAD_DEADLINE)))?;
     log::info!("an update of {bytes} bytes was uploaded");
     ask(room, if install { Ask::Install } else { Ask::Check }).await?;
     drop(place);
@@ -104,14 +107,16 @@ fn must_be_bytes(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what, "Send `Content-Type: application/octet-stream`."))
 }
 
+fn late(deadline: Duration) -> ApiError {
+    let what = format!("the update did not come on within {} s", deadline.as_secs());
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, what, "Send it again, from nearer by or over a cable.")
+}
+
 /// Takes all pieces in; gives the bytes.
 async fn receive(mut upload: Upload, mut body: BodyDataStream) -> Result<u64, ApiError> {
     let mut is_empty = true;
     loop {
-        let piece = timeout(PIECE_DEADLINE, body.next()).await.map_err(|_| {
-            let what = format!("nothing came for {} s", PIECE_DEADLINE.as_secs());
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, what, "Send it again, from nearer by or over a cable.")
-        })?;
+        let piece = timeout(PIECE_DEADLINE, body.next()).await.map_err(|_| late(PIECE_DEADLINE))?;
         match piece {
             None if is_empty => {
                 return Err(ApiError::unfit("the file is empty", "Choose the update's file, pulsebox-….raucb."));

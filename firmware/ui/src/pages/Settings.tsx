@@ -32,9 +32,9 @@ const AFTER: readonly Section[] = [
   { id: "password", title: "Password" }, { id: "tokens", title: "Tokens" }, { id: "backup", title: "Backup" }, { id: "about", title: "About" },
 ];
 
-/** The file's groups are whatever the daemon tells; cameras have their own pages. Only an appliance has a box to tell of. */
+/** The file's groups are whatever the daemon tells; cameras have their own pages. Only an appliance has a box to tell of, and a network to set up. */
 function sections(keys: readonly SettingKey[], isAppliance: boolean): Section[] {
-  const groups = keys.filter(({ path, kind }) => !path.includes(".") && (kind === "section" || kind === "list") && path !== "streams");
+  const groups = keys.filter(({ path, kind }) => !path.includes(".") && (kind === "section" || kind === "list") && path !== "streams" && (path !== "network" || isAppliance));
   return [...BEFORE, ...groups.map(({ path }) => ({ id: path, title: label(path), path })), ...(isAppliance ? [BOX] : []), ...AFTER];
 }
 

@@ -31,7 +31,7 @@ function System({ appliance }: { appliance: Appliance }) {
       <h2>System</h2>
       {start?.undervoltage && <Notice mood="warning"><strong>The power supply is too weak.</strong> The voltage fell too low: use the Raspberry Pi’s own supply and a short, thick cable.</Notice>}
       <dl class="box-figures">
-        {name && <div><dt>Found at</dt><dd><code>http://{name}.local/</code></dd></div>}
+        {name && <div><dt>Found at</dt><dd><code>{`${location.protocol}//${name}.local${location.port && `:${location.port}`}/`}</code></dd></div>}
         {version && <div><dt>Version</dt><dd>{version}</dd></div>}
         {slot && <div><dt>In use</dt><dd>{slot}</dd></div>}
         {start && <div><dt>Last start</dt><dd>{causeText(start.cause)}{start.message && <p class="soft small"><Rich text={start.message} /></p>}</dd></div>}

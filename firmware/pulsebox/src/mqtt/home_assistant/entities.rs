@@ -214,12 +214,13 @@ pub static BOX_DETAILS: &[Details] = &[
     Details { key: "address", from: Source::System, fields: &["addresses"], troubled: &[] },
 ];
 
-/// The entities that a box has besides where it is an appliance. Keys as of [`BOX`].
+/// The entities that a box has besides where it is an appliance. Keys as of [`BOX`]. `v.update` would be a method of
+/// Python's.
 #[rustfmt::skip]
 pub static APPLIANCE: &[Entity] = {
     use Source::System;
     &[
-        shown("update", "Update", Kind::Update { from: System, value: "v.update | default({}, true) | to_json", command: "install" }, "firmware", "",
+        shown("update", "Update", Kind::Update { from: System, value: "v['update'] | default({}, true) | to_json", command: "install" }, "firmware", "",
             "The system that is installed, and a newer one that was uploaded and waits"),
         diagnostic("last_start", "Last start", Kind::Word { from: System, value: "v.last_start | default(none)", words: causes }, "enum", "mdi:restart-alert",
             "Why the box started; its attributes say it in a sentence"),
