@@ -178,7 +178,7 @@ _OTHER_UTIL_LINUX = frozenset(
 
 
 def _files_of_coreutils(root: Path) -> set[str]:
-    # The one package whose commands would hide what busybox' lack; its list is in its own documentation no more.
+    # The one package whose commands would hide what busybox lacks. By name: an unpacked package leaves no list of files.
     return set(
         "[ arch b2sum base32 base64 basename basenc cat chcon chgrp chmod chown chroot cksum comm cp csplit cut date dd df"
         " dir dircolors dirname du echo env expand expr factor false fmt fold groups head hostid id install join link ln"
