@@ -76,6 +76,8 @@ MODULES = (
     "virtio_pci", "virtio_mmio", "virtio_console", "virtio_blk", "virtio_net", "gpio_pl061", "rtc-pl031", "sha256_generic",
     "crc32c_generic", "nls_utf8", "ramoops", "mac80211_hwsim", "xhci-pci", "usb-storage", "uas", "sd_mod",
     "sdhci-iproc", "smsc95xx", "ip_tables", "nf_tables", "overlay", "autofs4",
+    # What mac80211 encrypts with.
+    "ccm", "gcm", "cmac", "ctr",
 )  # fmt: skip
 
 

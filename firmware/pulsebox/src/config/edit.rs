@@ -198,7 +198,11 @@ impl Item {
             Item::Null => Json::Null,
             // A number or truth value only where it is written as JSON would: `0123` is text.
             Item::Plain(text) => match serde_json::from_str::<Json>(text) {
-                Ok(value @ (Json::Bool(_) | Json::Number(_))) if value.to_string() == *text => value,
+                Ok(value @ (Json::Bool(_) | Json::Number(_)))
+                    if serde_json::to_string(&value).is_ok_and(|json| json == *text) =>
+                {
+                    value
+                }
                 _ => text.as_str().into(),
             },
             Item::Text(text) => text.as_str().into(),
