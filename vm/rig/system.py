@@ -70,7 +70,8 @@ def image() -> Path:
                 card.seek(start)
                 card.write((place / "rootfs.squashfs").read_bytes())
 
-    return cached("image", key_of(tree.name, *_own()), make, "the card's image") / "pulsebox.img"
+    kind = "image" if given_image() is None else "given-image"
+    return cached(kind, key_of(tree.name, *_own()), make, "the card's image") / "pulsebox.img"
 
 
 def bundle(
@@ -118,7 +119,9 @@ def root_tree() -> Path:
     given, base = given_image(), debian.base()
     if given is not None:
         tools = base.root / "usr/lib/rig"
-        return cached("root-given", key_of(given, *_own()), lambda new: _of_image(given, tools, new), "the given image's root")
+        known = given.stat()
+        key = key_of(f"{given.resolve()} {known.st_size} {known.st_mtime_ns}", *_own())
+        return cached("root-given", key, lambda new: _of_image(given, tools, new), "the given image's root")
     ours = [*_files_of("overlay"), *_files_of("systemd"), *_files_of("buildroot/board"), binary()]
     names = [str(path) for path in ours] + [oct(path.stat().st_mode) for path in ours]
 
@@ -165,7 +168,7 @@ def _of_image(given: Path, tools: Path, place: Path) -> None:
     run(["dd", f"if={given}", f"of={squashed}", "bs=1M", "iflag=skip_bytes,count_bytes", f"skip={start}", f"count={length}"])
     run(["unsquashfs", "-no-progress", "-d", str(place / "root"), str(squashed)], "squashfs-tools")
     squashed.unlink()
-    shutil.copytree(tools, place / "root/usr/lib/rig")
+    shutil.copytree(tools, place / "root/usr/lib/rig", dirs_exist_ok=True)
     _add_rig(place / "root")
     shutil.copy(certificate("ours")[0], place / "root/etc/rauc/keyring.pem")
     (place / "images").mkdir()
@@ -285,9 +288,11 @@ def _packed(tree: Path, place: Path, version: str, board: str, key: str) -> None
 
 def _squash(root: Path, squashed: Path) -> None:
     # The least work for who compresses: the guest unpacks each level as quickly.
-    command = ["mksquashfs", str(root), str(squashed), "-all-root", "-comp", "zstd", "-Xcompression-level", "1"]
-    permissions = [part for line in _permissions(root) for part in ("-p", line)]
-    run([*command, "-no-progress", "-quiet", "-noappend", *permissions], "squashfs-tools")
+    command = ["mksquashfs", str(root), str(squashed), "-comp", "zstd", "-Xcompression-level", "1"]
+    # A given image has its owners and permissions already.
+    if given_image() is None:
+        command += ["-all-root", *(part for line in _permissions(root) for part in ("-p", line))]
+    run([*command, "-no-progress", "-quiet", "-noappend"], "squashfs-tools")
 
 
 def _permissions(root: Path) -> list[str]:

@@ -61,8 +61,9 @@ def raspi3b_backports(yard):
 
 
 @pytest.fixture
-def appliance(request):
+def appliance(request, yard):
     """`appliance()` is switched on with a fresh card, `appliance(card, "raspi3b")` with this one. Off at the end."""
+    yard.stop()
     with ExitStack() as stack:
         request.node.appliances = []
 

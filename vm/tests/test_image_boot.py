@@ -11,12 +11,10 @@ import pytest
 from vm.rig import system
 from vm.rig.appliance import Appliance
 from vm.rig.card import Card
-from vm.rig.gpio import Pins
 from vm.rig.paths import say
 from vm.rig.simcam import Simcam
 
 CAMERAS = 10
-GREEN, RED = 27, 17
 # MB in use with ten cameras, without caches; the aim on a box.
 MEMORY_AIM = 96
 SMALL = ("--protocol", "http-mjpeg", "--width", "320", "--height", "180", "--fps", "2")
@@ -37,8 +35,9 @@ def configuration(urls: list[str]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def box():
+def box(yard):
     """A box that was switched on for the first time, with ten cameras in its pulsebox.yaml, and has come to rest."""
+    yard.stop()
     with Simcam(CAMERAS, *SMALL) as cameras:
         card = Card.new()
         card.put("pulsebox.yaml", configuration(cameras.urls))
@@ -127,19 +126,3 @@ def test_sizes_are_told():
     bundle = image.with_name("pulsebox.raucb").stat().st_size
     say(f"sizes (Debian's packages, little compressed): root {root / 1e6:.0f} MB of 268, update {bundle / 1e6:.0f} MB")
     assert root < 268_435_456
-
-
-def test_a_pi_starts_by_the_same_chain_and_its_green_led_says_that_all_is_up(appliance):
-    with Simcam(1, *SMALL) as cameras:
-        card = Card.new()
-        card.put("pulsebox.yaml", configuration(cameras.urls))
-        pi = appliance(card, "raspi3b")
-        pi.until_up()
-        pins = Pins(pi)
-        pi.until_healthy(900)
-        pi.claim()
-        pi.until("all is up", lambda: pi.get("/api/leds")["shows"] == "all_up", 900)
-        pins.until(GREEN, True, 60)
-        assert pins.is_output(GREEN) and pins.is_output(RED) and not pins.level(RED)
-        assert "Raspberry Pi 3" in pi.ask("cat /proc/device-tree/model | tr -d '\\0'")
-        assert "rauc.slot=A" in pi.ask("cat /proc/cmdline")
