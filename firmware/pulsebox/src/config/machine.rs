@@ -27,6 +27,14 @@ impl Machine {
         }
     }
 
+    /// What holds without a key of the file, by its dotted path, as written in YAML; none where the table of keys is right.
+    pub fn default_of(self, path: &str) -> Option<&'static str> {
+        match (self, path) {
+            (Machine::Appliance, "web.listen") => Some("0.0.0.0:80"),
+            _ => None,
+        }
+    }
+
     /// Puts the appliance's LEDs in where the file names neither: who wires one alone has one alone. A line that a
     /// camera's own LED is on stays the camera's.
     pub(super) fn wire(self, leds: &mut Leds, cameras: &[CameraConfig]) {
@@ -49,6 +57,13 @@ mod tests {
         assert_eq!((config.leds.green, config.leds.red, config.leds.brightness), (Some(27), Some(17), 40));
         let config = parse("").unwrap().0;
         assert_eq!((config.web.listen.port(), config.leds.green, config.leds.red), (8080, None, None));
+    }
+
+    #[test]
+    fn the_default_that_is_told_is_the_one_that_holds() {
+        let told = Machine::Appliance.default_of("web.listen").unwrap();
+        assert_eq!(told.parse(), Ok(Machine::Appliance.listen()));
+        assert_eq!(Machine::Any.default_of("web.listen"), None);
     }
 
     #[test]

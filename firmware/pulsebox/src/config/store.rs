@@ -192,6 +192,11 @@ impl Store {
         self.0.current.subscribe()
     }
 
+    /// What the configuration is for: some defaults differ.
+    pub fn machine(&self) -> Machine {
+        self.0.machine
+    }
+
     /// Why the file on disk is not the configuration in force, in one line without secrets; none if it is.
     pub fn fault(&self) -> watch::Receiver<Option<String>> {
         self.0.fault.subscribe()

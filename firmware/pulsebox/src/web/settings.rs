@@ -14,6 +14,7 @@ use super::body::JsonBody;
 use super::error::{ApiError, ErrorBody};
 use super::mqtt::keep_the_password_home;
 use super::params::Params;
+use crate::config::Machine;
 use crate::config::edit::{Change, set_keys};
 use crate::config::keys::{Absent, FILE, Key, Kind, SECTIONS, Section};
 
@@ -125,17 +126,18 @@ pub(super) struct KeyView {
 }
 
 impl KeyView {
-    fn new(section: &Section, key: &Key) -> Self {
+    fn new(section: &Section, key: &Key, machine: Machine) -> Self {
         let path = if section.path.is_empty() { key.name.to_owned() } else { format!("{}.{}", section.path, key.name) };
         let (kind, min, max) = kind(&key.kind);
+        let default = if let Absent::Is(value) = key.absent { Some(value) } else { None };
         Self {
+            default: machine.default_of(&path).or(default),
             path,
             kind,
             min,
             max,
             choices: if let Kind::OneOf(words) = key.kind { Some(words) } else { None },
             unit: Some(key.unit).filter(|unit| !unit.is_empty()),
-            default: if let Absent::Is(value) = key.absent { Some(value) } else { None },
             required: matches!(key.absent, Absent::Required),
             about: key.about,
         }
@@ -171,9 +173,10 @@ fn kind(kind: &Kind) -> (&'static str, Option<f64>, Option<f64>) {
     get, path = "/api/settings/keys", tag = "settings",
     responses((status = 200, description = "In the order of the documentation", body = Vec<KeyView>))
 )]
-pub(super) async fn keys(RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(super) async fn keys(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     Params::read(query.as_deref(), &[])?;
-    let all: Vec<KeyView> =
-        SECTIONS.iter().flat_map(|section| section.keys.iter().map(|key| KeyView::new(section, key))).collect();
+    let machine = shared.config.machine();
+    let of = |section: &'static Section| section.keys.iter().map(move |key| KeyView::new(section, key, machine));
+    let all: Vec<KeyView> = SECTIONS.iter().copied().flat_map(of).collect();
     Ok(Json(all).into_response())
 }
