@@ -116,6 +116,7 @@ def test_a_power_cut_at_each_step_of_making_it(appliance):
     box.power_on()
     cut_as_soon(box, "it is marked as whole", lambda: kind() == data.LINUX)
     assert data.has_superblock(card)
+    # The three have used up the slot's tries: the boot loader looks at the other slot, which is empty, and comes back.
     box.power_on()
     box.until_up()
     assert facts(box, "data")["state"] == "ok"
