@@ -47,7 +47,8 @@ def made(card: Card, files: Mapping[str, bytes] | None = None, size: int = 1400 
 def without_superblock(card: Card, copies: bool = False) -> None:
     """Damages the superblock, as a card does that loses a block; with `copies`, all of them."""
     for block in (0, *(COPIES if copies else ())):
-        card.poke(NUMBER, block * BLOCK, b"\xa5" * BLOCK)
+        if block * BLOCK < card.partitions[NUMBER].length:
+            card.poke(NUMBER, block * BLOCK, b"\xa5" * BLOCK)
 
 
 def has_superblock(card: Card, block: int = 0) -> bool:
