@@ -60,3 +60,8 @@ def has_superblock(card: Card, block: int = 0) -> bool:
 def content(card: Card) -> bytes:
     """All that the partition holds."""
     return card.peek(NUMBER, 0, card.partitions[NUMBER].length)
+
+
+def size_of_ext4(card: Card) -> int:
+    """How many bytes the file system takes for its own, by its superblock."""
+    return struct.unpack("<I", card.peek(NUMBER, 1024 + 4, 4))[0] * BLOCK
