@@ -48,3 +48,14 @@ def without_superblock(card: Card, copies: bool = False) -> None:
     """Damages the superblock, as a card does that loses a block; with `copies`, all of them."""
     for block in (0, *(COPIES if copies else ())):
         card.poke(NUMBER, block * BLOCK, b"\xa5" * BLOCK)
+
+
+def has_superblock(card: Card, block: int = 0) -> bool:
+    """Whether a superblock of ext4 is in this block: the first one, or one of `COPIES`. The machine may be on."""
+    at = block * BLOCK + (0 if block else 1024)
+    return NUMBER in card.partitions and card.peek(NUMBER, at + 56, 2) == b"\x53\xef"
+
+
+def content(card: Card) -> bytes:
+    """All that the partition holds."""
+    return card.peek(NUMBER, 0, card.partitions[NUMBER].length)

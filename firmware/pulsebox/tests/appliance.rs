@@ -47,13 +47,13 @@ async fn a_new_system_is_well_once_the_camera_that_was_up_is_up_again() {
     let camera = Camera::start(Options::default()).await.unwrap();
     let home = home(&config(&[stream("Gate", &camera)]));
     tell(&home, "update", "state=trying\nversion=2.0.0\nwas_up=gate\nwas_network=no\nuntil=900\n");
-    camera.set_mood(Mood::Refuses).await;
+    camera.set_mood(Mood::NotFound).await;
     let daemon = start(&home).await;
     daemon.until_state("gate", "down").await;
     until(
         &home,
         "run/pulsebox/wellness",
-        "state=not-yet\nmessage=none of 1 cameras that were up before is up: gate (refused)\n",
+        "state=not-yet\nmessage=none of 1 cameras that were up before is up: gate (not_found)\n",
     )
     .await;
     camera.set_mood(Mood::Healthy).await;
