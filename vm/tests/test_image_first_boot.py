@@ -4,6 +4,7 @@ Where the card is read, the machine is off: its plug was pulled.
 """
 
 import re
+import shlex
 from statistics import median
 
 from vm.rig.appliance import Appliance
@@ -99,14 +100,14 @@ def shown(box: Appliance, row: str) -> None:
     box.until(f"the LED says {row}", lambda: box.get("/api/system")["overall"] == row, 240)
 
 
-def status(box: Appliance, words: str) -> str:
-    """STATUS.TXT as a PC reads it, once it holds `words` on the card; the box is off then."""
-    text = "grep -sqF -e '{}' /boot/firmware/STATUS.TXT".format(words.replace("'", "'\\''"))
+def status(box: Appliance, *words: str) -> str:
+    """STATUS.TXT as a PC reads it, once it holds all these `words` on the card; the box is off then."""
+    text = " && ".join(f"grep -sqF -e {shlex.quote(one)} /boot/firmware/STATUS.TXT" for one in words)
     box.until(f"STATUS.TXT says {words}", lambda: box.run(text).code == 0, 300)
     # What is renamed into place was synced before.
     box.cut()
     told = box.card.read("STATUS.TXT").decode()
-    assert words in told and "\n" not in told.replace("\r\n", ""), told
+    assert all(one in told for one in words) and "\n" not in told.replace("\r\n", ""), told
     return told
 
 
@@ -191,8 +192,8 @@ def test_the_box_joins_the_wireless_network_of_a_file_from_windows_and_gives_way
 
     name = box.until("a name with a number", number, 180)
     box.until("the page says it", lambda: box.get("/api/network")["name"] == name, 60)
-    told = status(box, f"http://{name}.local/")
-    assert f"http://{by_wifi}/" in told and "geheim" not in told, told
+    told = status(box, f"http://{name}.local/", f"http://{by_wifi}/")
+    assert "geheim" not in told, told
     is_taken(box.card)
 
 
