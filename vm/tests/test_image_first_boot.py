@@ -4,6 +4,7 @@ Where the card is read, the machine is off: its plug was pulled.
 """
 
 import re
+import shlex
 from statistics import median
 
 from vm.rig.appliance import Appliance
@@ -99,14 +100,14 @@ def shown(box: Appliance, row: str) -> None:
     box.until(f"the LED says {row}", lambda: box.get("/api/system")["overall"] == row, 240)
 
 
-def status(box: Appliance, words: str) -> str:
-    """STATUS.TXT as a PC reads it, once it holds `words` on the card; the box is off then."""
-    text = "grep -sqF -e '{}' /boot/firmware/STATUS.TXT".format(words.replace("'", "'\\''"))
+def status(box: Appliance, *words: str) -> str:
+    """STATUS.TXT as a PC reads it, once it holds all these `words` on the card; the box is off then."""
+    text = " && ".join(f"grep -sqF -e {shlex.quote(one)} /boot/firmware/STATUS.TXT" for one in words)
     box.until(f"STATUS.TXT says {words}", lambda: box.run(text).code == 0, 300)
     # What is renamed into place was synced before.
     box.cut()
     told = box.card.read("STATUS.TXT").decode()
-    assert words in told and "\n" not in told.replace("\r\n", ""), told
+    assert all(one in told for one in words) and "\n" not in told.replace("\r\n", ""), told
     return told
 
 
@@ -117,6 +118,11 @@ def left(card: Card) -> bytes:
 
 def imported(box: Appliance) -> dict:
     return box.get("/api/system")["host"]["appliance"]["import"]
+
+
+def looked_up_name(box: Appliance) -> str:
+    """The name by which the box is found; the box itself looks once a minute."""
+    return box.ask("systemctl start pulsebox-network-name; cat /run/box/name").strip().removeprefix("name=")
 
 
 def in_force(box: Appliance) -> str:
@@ -181,15 +187,13 @@ def test_the_box_joins_the_wireless_network_of_a_file_from_windows_and_gives_way
     box.ask("systemctl start pulsebox-wifi")
 
     def number() -> str | None:
-        # Otherwise once a minute.
-        box.ask("systemctl start pulsebox-network-name")
-        found = re.search(r"name=(barn\d+)", box.ask("cat /run/box/name"))
-        return found and found[1]
+        name = looked_up_name(box)
+        return name if re.fullmatch(r"barn\d+", name) else None
 
     name = box.until("a name with a number", number, 180)
     box.until("the page says it", lambda: box.get("/api/network")["name"] == name, 60)
-    told = status(box, f"http://{name}.local/")
-    assert f"http://{by_wifi}/" in told and "geheim" not in told, told
+    told = status(box, f"http://{name}.local/", f"http://{by_wifi}/")
+    assert "geheim" not in told, told
     is_taken(box.card)
 
 
@@ -197,14 +201,16 @@ def test_without_a_file_the_box_starts_and_a_network_that_nobody_confirms_is_tak
     box = started(appliance, None, "")
     shown(box, "nothing_yet")
     assert imported(box)["state"] == "none"
-    names = box.ask("hostname; cat /run/box/name; resolvectl mdns")
-    assert names.startswith("pulsebox\n") and "name=pulsebox\n" in names and re.search(r"Link .*: yes", names), names
+    names = box.ask("hostname; resolvectl mdns")
+    assert names.startswith("pulsebox\n") and re.search(r"Link .*: yes", names), names
+    assert looked_up_name(box) == "pulsebox"
     state, failed = box.until_settled(900)
     assert not failed.strip(), failed
 
     box.call("PATCH", "/api/settings", {"network.name": "shed"})
-    box.until("the new name", lambda: box.ask("hostname").strip() == "shed", 120)
+    box.until("the new name", lambda: box.ask("hostname").strip() == "shed", 90)
     assert 0 < box.get("/api/network")["trial"]["seconds_left"] <= 120
+    box.until("its being told", lambda: looked_up_name(box) == "shed", 60)
     told = status(box, "http://shed.local/")
     assert re.search(r"^ +http://10\.0\.2\.\d+/\r$", told, re.M) and "Cameras:      none yet" in told, told
 
