@@ -195,6 +195,9 @@ def _settings(root: Path) -> None:
     """What Buildroot's skeleton and its packages' scripts leave in /etc."""
     etc = root / "etc"
     users(root)
+    # Buildroot's; dropbear lets nobody in whose shell is not there.
+    passwd = (etc / "passwd").read_text()
+    write(etc / "passwd", passwd.replace("root:/root:/bin/bash", "root:/root:/bin/sh"))
     # wpa_supplicant's and D-Bus' settings name it.
     with (etc / "group").open("a") as groups:
         groups.write("netdev:x:82:\n")

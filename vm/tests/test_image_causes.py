@@ -54,7 +54,8 @@ def test_ssh_is_on_only_where_the_boot_partition_has_keys(box, tmp_path):
     box.ask("/usr/lib/pulsebox/with-p1 cp /run/rig/keys /boot/firmware/authorized_keys.txt")
     box.ask("systemctl restart pulsebox-ssh")
     box.until("it listens", lambda: listens(box), 120)
-    assert signed_in(box, tmp_path / "owner").stdout.split() == ["0", "pulsebox"]
+    welcome = signed_in(box, tmp_path / "owner")
+    assert welcome.stdout.split() == ["0", "pulsebox"], welcome.stderr
     refused = signed_in(box, tmp_path / "stranger")
     assert refused.returncode == 255 and "Permission denied (publickey)" in refused.stderr, refused.stderr
     host_key = box.ask("md5sum /data/ssh/host-key")
