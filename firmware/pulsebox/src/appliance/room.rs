@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::facts::Faults;
 use super::keep::{self, Kept};
 use super::{Ask, Asks, Facts, Places, wellness};
 use crate::config::Config;
@@ -116,7 +117,14 @@ impl Room {
     /// Keeps the board true, and `up` and `wellness` for root's jobs, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let folder = self.places.told.clone();
-        let mut files = (Kept::new(&folder, "up"), Kept::new(&folder, "wellness"));
+        let bundles = self.places.bundles.clone();
+        let kept = || Files {
+            up: Kept::new(&folder, "up"),
+            wellness: Kept::new(&folder, "wellness"),
+            faults: Kept::new(&bundles, Faults::NAME),
+            bundles: bundles.clone(),
+        };
+        let mut files = kept();
         let mut ticks = interval(LOOK_AGAIN);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut at_work = None;
@@ -129,11 +137,10 @@ impl Room {
             let config = self.config.borrow().clone();
             let facts = self.places.facts.clone();
             let work = at_work.get_or_insert_with(|| {
-                let mut files =
-                    std::mem::replace(&mut files, (Kept::new(&folder, "up"), Kept::new(&folder, "wellness")));
+                let mut files = std::mem::replace(&mut files, kept());
                 spawn_blocking(move || {
                     let facts = Facts::read(&facts);
-                    keep_files(&mut files, &facts, &snapshot, &config);
+                    files.keep(&facts, &snapshot, &config);
                     (facts, files)
                 })
             });
@@ -158,11 +165,27 @@ impl Room {
     }
 }
 
-fn keep_files(files: &mut (Kept, Kept), facts: &Facts, snapshot: &Snapshot, config: &Config) {
-    let (up, well) = files;
-    up.keep(Some(keep::up(snapshot)));
-    let told = facts.trial.as_ref().map(|trial| wellness::judge(trial, snapshot, |id| config.camera(id).is_some()));
-    well.keep(told.map(|told| keep::wellness(&told)));
+/// What the daemon keeps for root's jobs, and for the daemon of the next system.
+struct Files {
+    up: Kept,
+    wellness: Kept,
+    /// What was wrong before the update; it outlives the restart.
+    faults: Kept,
+    bundles: PathBuf,
+}
+
+impl Files {
+    fn keep(&mut self, facts: &Facts, snapshot: &Snapshot, config: &Config) {
+        self.up.keep(Some(keep::up(snapshot)));
+        let is_configured = |id: &str| config.camera(id).is_some();
+        let judged = |trial| wellness::judge(trial, Faults::read(&self.bundles), snapshot, is_configured);
+        self.wellness.keep(facts.trial.as_ref().map(judged).map(|told| keep::wellness(&told)));
+        if facts.appliance.update_state() == Some(UpdateState::Writing) {
+            // A bundle from a stick comes by no upload, which would have made the folder.
+            let _ = std::fs::create_dir_all(&self.bundles);
+            self.faults.keep(Some(Faults::of(&snapshot.host).text()));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -247,6 +270,30 @@ mod tests {
             }
         };
         timeout(Duration::from_secs(20), gone).await.unwrap();
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_wrong_before_an_update_is_known_to_the_daemon_that_judges_it() {
+        let Running { run, room, _config } = room("");
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(room.clone().run(stop.clone()));
+        let run = run.path();
+        let faults = run.join("data/update/faults");
+        room.board.change_host(|host| {
+            host.network = true;
+            host.config_fault = Some("pulsebox.yaml:3:1: no such key".into());
+        });
+        until(&run.join("pulsebox/up"), "yes").await;
+        assert!(!faults.exists(), "nothing is written for nothing");
+        tell(run, "update", "state=writing\npercent=3\nversion=2\n");
+        assert_eq!(until(&faults, "storage").await, "config=yes\nstorage=no\n");
+        tell(run, "update", "state=trying\nversion=2\nwas_up=\nwas_network=yes\n");
+        let wellness = run.join("pulsebox/wellness");
+        until(&wellness, "state=well").await;
+        fs::remove_file(&faults).unwrap();
+        until(&wellness, "state=not-yet\nmessage=the configuration that was good before is not read").await;
         stop.cancel();
         task.await.unwrap();
     }
