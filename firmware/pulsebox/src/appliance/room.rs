@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::facts::Faults;
 use super::keep::{self, Kept};
-use super::{Ask, Asks, Facts, Places, wellness};
+use super::{Ask, Asks, Facts, Places, upload, wellness};
 use crate::config::Config;
 use crate::monitor::appliance::UpdateState;
 use crate::monitor::board::{Board, Snapshot};
@@ -60,7 +60,20 @@ impl Room {
             uploads: Arc::new(Semaphore::new(1)),
         };
         room.tell(&Facts::read(&room.places.facts));
+        room.clear_bundles();
         room
+    }
+
+    /// Removes an upload whose ask the power took along: nobody waits for it, and it is large.
+    fn clear_bundles(&self) {
+        if self.busy().is_some() {
+            return; // the daemon alone has started anew
+        }
+        match upload::clear(&self.places.bundles) {
+            Ok(true) => log::warn!("an uploaded update was not taken before the box was switched off; upload it again"),
+            Ok(false) => {}
+            Err(error) => log::warn!("a former upload cannot be removed: {error}"),
+        }
     }
 
     /// Why what is written does not stay, a sentence; none while all is well.
@@ -103,6 +116,13 @@ impl Room {
             Some(UpdateState::Written) => Some("an update is written, and the box restarts for it"),
             _ => None,
         }
+    }
+
+    /// Why the box must not be wiped now, a clause; none where it may: with the trial wiped as well, a system that nobody
+    /// has proved would be taken for a good one.
+    pub fn keeping(&self) -> Option<&'static str> {
+        let is_trying = self.update_state() == Some(UpdateState::Trying);
+        self.writing().or(is_trying.then_some("the last update is on trial still, ten minutes at most"))
     }
 
     /// Asks root's jobs for something.
@@ -299,6 +319,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_upload_whose_ask_was_lost_with_the_power_does_not_stay() {
+        let Running { run, room, _config } = room("");
+        let again =
+            || Room::open(Means { board: Board::default(), config: _config.subscribe(), places: room.places.clone() });
+        let bundle = room.bundles().join("update.raucb");
+        fs::create_dir_all(room.bundles()).unwrap();
+        fs::write(&bundle, "whole").unwrap();
+        fs::write(room.bundles().join("update.raucb.part"), "half").unwrap();
+        room.ask(Ask::Install).await.unwrap();
+        again();
+        assert!(bundle.exists(), "the daemon alone has started anew: its job is about to take it");
+        fs::remove_dir_all(run.path().join("pulsebox/ask")).unwrap();
+        again();
+        assert_eq!(fs::read_dir(room.bundles()).unwrap().count(), 0);
+        again();
+    }
+
+    #[tokio::test]
     async fn nothing_is_begun_while_an_update_runs_or_was_just_asked_for() {
         let Running { run, room, _config } = room("");
         assert_eq!(room.busy(), None);
@@ -311,6 +349,10 @@ mod tests {
             room.tell(&Facts::read(&room.places.facts));
             assert!(room.busy().is_some() && room.writing().is_some(), "{state}");
         }
+        assert_eq!(room.keeping(), room.writing());
+        tell(run.path(), "update", "state=trying\n");
+        room.tell(&Facts::read(&room.places.facts));
+        assert!(room.writing().is_none() && room.keeping().unwrap().contains("on trial"));
         let one = room.upload_place();
         assert!(one.is_some() && room.upload_place().is_none());
         drop(one);
