@@ -99,7 +99,7 @@ async fn after_an_update_that_is_taken_back_the_history_goes_on_as_it_was_before
     bring_forward(&path);
     let known = MIGRATIONS.len();
     let copy = folder.path().join(format!("{FILE_NAME}.form-{known}"));
-    assert_eq!(named(folder.path(), ".form-"), [copy.clone()], "a migration leaves one copy");
+    assert_eq!(named(folder.path(), ".form-"), [&*copy], "a migration leaves one copy");
     let (newer, before) = (fs::read(&path).unwrap(), fs::read(&copy).unwrap());
     // What a cut between the two names of the file leaves is the same again, and one while copying is no copy.
     fs::hard_link(&path, folder.path().join(format!("{FILE_NAME}.newer-20200101T000000000"))).unwrap();
