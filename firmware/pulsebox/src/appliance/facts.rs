@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::monitor::appliance::{Appliance, Cause, Data, DataState, Import, ImportState, Start, Update, UpdateState};
+use crate::monitor::board::BoxStatus;
 
 /// The longest fact, bytes.
 const FACT_MAX: u64 = 8 << 10;
@@ -31,6 +32,39 @@ pub struct Trial {
     pub was_up: Vec<String>,
     /// Whether there was a network.
     pub was_network: bool,
+}
+
+/// What was wrong with the system before an update: an update is not to blame for it. The former system's daemon keeps
+/// it in the data folder while an update is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The configuration's file was not the one in force.
+    pub config: bool,
+    /// The history was not kept.
+    pub storage: bool,
+}
+
+impl Faults {
+    /// Its file's name, in the folder of bundles.
+    pub const NAME: &'static str = "faults";
+
+    /// What is wrong now.
+    pub fn of(host: &BoxStatus) -> Self {
+        Self { config: host.config_fault.is_some(), storage: host.storage_fault.is_some() }
+    }
+
+    /// Reads what was kept; nothing was wrong where nothing is. Blocks for a moment.
+    pub fn read(folder: &Path) -> Self {
+        let fact = Fact::read(folder.join(Self::NAME));
+        let is = |key| fact.yes_or_no(key).unwrap_or_default();
+        Self { config: is("config"), storage: is("storage") }
+    }
+
+    /// As it is kept.
+    pub fn text(self) -> String {
+        let word = |is| if is { "yes" } else { "no" };
+        format!("config={}\nstorage={}\n", word(self.config), word(self.storage))
+    }
 }
 
 impl Facts {

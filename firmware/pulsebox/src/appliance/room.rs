@@ -10,8 +10,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::facts::Faults;
 use super::keep::{self, Kept};
-use super::{Ask, Asks, Facts, Places, wellness};
+use super::{Ask, Asks, Facts, Places, upload, wellness};
 use crate::config::Config;
 use crate::monitor::appliance::UpdateState;
 use crate::monitor::board::{Board, Snapshot};
@@ -59,7 +60,20 @@ impl Room {
             uploads: Arc::new(Semaphore::new(1)),
         };
         room.tell(&Facts::read(&room.places.facts));
+        room.clear_bundles();
         room
+    }
+
+    /// Removes an upload whose ask the power took along: nobody waits for it, and it is large.
+    fn clear_bundles(&self) {
+        if self.busy().is_some() {
+            return; // the daemon alone has started anew
+        }
+        match upload::clear(&self.places.bundles) {
+            Ok(true) => log::warn!("an uploaded update was not taken before the box was switched off; upload it again"),
+            Ok(false) => {}
+            Err(error) => log::warn!("a former upload cannot be removed: {error}"),
+        }
     }
 
     /// Why what is written does not stay, a sentence; none while all is well.
@@ -104,6 +118,13 @@ impl Room {
         }
     }
 
+    /// Why the box must not be wiped now, a clause; none where it may: with the trial wiped as well, a system that nobody
+    /// has proved would be taken for a good one.
+    pub fn keeping(&self) -> Option<&'static str> {
+        let is_trying = self.update_state() == Some(UpdateState::Trying);
+        self.writing().or(is_trying.then_some("the last update is on trial still, ten minutes at most"))
+    }
+
     /// Asks root's jobs for something.
     ///
     /// # Errors
@@ -116,7 +137,14 @@ impl Room {
     /// Keeps the board true, and `up` and `wellness` for root's jobs, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let folder = self.places.told.clone();
-        let mut files = (Kept::new(&folder, "up"), Kept::new(&folder, "wellness"));
+        let bundles = self.places.bundles.clone();
+        let kept = || Files {
+            up: Kept::new(&folder, "up"),
+            wellness: Kept::new(&folder, "wellness"),
+            faults: Kept::new(&bundles, Faults::NAME),
+            bundles: bundles.clone(),
+        };
+        let mut files = kept();
         let mut ticks = interval(LOOK_AGAIN);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut at_work = None;
@@ -129,11 +157,10 @@ impl Room {
             let config = self.config.borrow().clone();
             let facts = self.places.facts.clone();
             let work = at_work.get_or_insert_with(|| {
-                let mut files =
-                    std::mem::replace(&mut files, (Kept::new(&folder, "up"), Kept::new(&folder, "wellness")));
+                let mut files = std::mem::replace(&mut files, kept());
                 spawn_blocking(move || {
                     let facts = Facts::read(&facts);
-                    keep_files(&mut files, &facts, &snapshot, &config);
+                    files.keep(&facts, &snapshot, &config);
                     (facts, files)
                 })
             });
@@ -158,11 +185,27 @@ impl Room {
     }
 }
 
-fn keep_files(files: &mut (Kept, Kept), facts: &Facts, snapshot: &Snapshot, config: &Config) {
-    let (up, well) = files;
-    up.keep(Some(keep::up(snapshot)));
-    let told = facts.trial.as_ref().map(|trial| wellness::judge(trial, snapshot, |id| config.camera(id).is_some()));
-    well.keep(told.map(|told| keep::wellness(&told)));
+/// What the daemon keeps for root's jobs, and for the daemon of the next system.
+struct Files {
+    up: Kept,
+    wellness: Kept,
+    /// What was wrong before the update; it outlives the restart.
+    faults: Kept,
+    bundles: PathBuf,
+}
+
+impl Files {
+    fn keep(&mut self, facts: &Facts, snapshot: &Snapshot, config: &Config) {
+        self.up.keep(Some(keep::up(snapshot)));
+        let is_configured = |id: &str| config.camera(id).is_some();
+        let judged = |trial| wellness::judge(trial, Faults::read(&self.bundles), snapshot, is_configured);
+        self.wellness.keep(facts.trial.as_ref().map(judged).map(|told| keep::wellness(&told)));
+        if facts.appliance.update_state() == Some(UpdateState::Writing) {
+            // A bundle from a stick comes by no upload, which would have made the folder.
+            let _ = std::fs::create_dir_all(&self.bundles);
+            self.faults.keep(Some(Faults::of(&snapshot.host).text()));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +295,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_wrong_before_an_update_is_known_to_the_daemon_that_judges_it() {
+        let Running { run, room, _config } = room("");
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(room.clone().run(stop.clone()));
+        let run = run.path();
+        let faults = run.join("data/update/faults");
+        room.board.change_host(|host| {
+            host.network = true;
+            host.config_fault = Some("pulsebox.yaml:3:1: no such key".into());
+        });
+        until(&run.join("pulsebox/up"), "yes").await;
+        assert!(!faults.exists(), "nothing is written for nothing");
+        tell(run, "update", "state=writing\npercent=3\nversion=2\n");
+        assert_eq!(until(&faults, "storage").await, "config=yes\nstorage=no\n");
+        tell(run, "update", "state=trying\nversion=2\nwas_up=\nwas_network=yes\n");
+        let wellness = run.join("pulsebox/wellness");
+        until(&wellness, "state=well").await;
+        fs::remove_file(&faults).unwrap();
+        until(&wellness, "state=not-yet\nmessage=the configuration that was good before is not read").await;
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_upload_whose_ask_was_lost_with_the_power_does_not_stay() {
+        let Running { run, room, _config } = room("");
+        let again =
+            || Room::open(Means { board: Board::default(), config: _config.subscribe(), places: room.places.clone() });
+        let bundle = room.bundles().join("update.raucb");
+        fs::create_dir_all(room.bundles()).unwrap();
+        fs::write(&bundle, "whole").unwrap();
+        fs::write(room.bundles().join("update.raucb.part"), "half").unwrap();
+        room.ask(Ask::Install).await.unwrap();
+        again();
+        assert!(bundle.exists(), "the daemon alone has started anew: its job is about to take it");
+        fs::remove_dir_all(run.path().join("pulsebox/ask")).unwrap();
+        again();
+        assert_eq!(fs::read_dir(room.bundles()).unwrap().count(), 0);
+        again();
+    }
+
+    #[tokio::test]
     async fn nothing_is_begun_while_an_update_runs_or_was_just_asked_for() {
         let Running { run, room, _config } = room("");
         assert_eq!(room.busy(), None);
@@ -264,6 +349,10 @@ mod tests {
             room.tell(&Facts::read(&room.places.facts));
             assert!(room.busy().is_some() && room.writing().is_some(), "{state}");
         }
+        assert_eq!(room.keeping(), room.writing());
+        tell(run.path(), "update", "state=trying\n");
+        room.tell(&Facts::read(&room.places.facts));
+        assert!(room.writing().is_none() && room.keeping().unwrap().contains("on trial"));
         let one = room.upload_place();
         assert!(one.is_some() && room.upload_place().is_none());
         drop(one);

@@ -1,9 +1,10 @@
 //! What STATUS.TXT on the card says: for a person without a page, who puts the card into any PC.
 //!
 //! It is written to `/run/pulsebox/status.txt`, and root's job copies it to the card. A card wears and its FAT is best
-//! left alone: written at once is what a person must know (where the page is, what was refused, what failed), and how
-//! many cameras are up at most every ten minutes.
+//! left alone: what a person must know (where the page is, what was refused, what failed) is written within a minute, or
+//! within ten where it goes on changing, and how many cameras are up at most every ten minutes.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -29,6 +30,12 @@ const LOOK: Duration = Duration::from_secs(1);
 const FIRST_AFTER: Duration = Duration::from_secs(60);
 /// Between two that say nothing but other cameras.
 const CAMERAS_EVERY: Duration = Duration::from_secs(600);
+/// Between two, whatever they say: the last one wins.
+const AT_MOST_EVERY: Duration = Duration::from_secs(60);
+/// The same after so many within an hour: an address that comes and goes must not wear the card.
+const CALM_EVERY: Duration = Duration::from_secs(600);
+const CALM_AFTER: usize = 5;
+const HOUR: Duration = Duration::from_secs(3600);
 /// Cameras that are named.
 const NAMED: usize = 50;
 /// Characters of a camera's name, or of a message.
@@ -53,6 +60,7 @@ pub async fn keep_status(means: Means, stop: CancellationToken) {
     let started = Instant::now();
     let mut file = Kept::new(&means.places.told, "status.txt");
     let mut written: Option<(Instant, String, Counts)> = None;
+    let mut pace = Pace::default();
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -66,7 +74,8 @@ pub async fn keep_status(means: Means, stop: CancellationToken) {
         let is_due = match &written {
             None => counts.unknown == 0 || started.elapsed() >= FIRST_AFTER,
             Some((at, told, told_counts)) => {
-                *told != weighty || !same(told_counts, &counts) && at.elapsed() >= CAMERAS_EVERY
+                *told != weighty && at.elapsed() >= pace.rest(Instant::now())
+                    || !same(told_counts, &counts) && at.elapsed() >= CAMERAS_EVERY
             }
         };
         if !is_due {
@@ -82,7 +91,28 @@ pub async fn keep_status(means: Means, stop: CancellationToken) {
             return; // the program is ending
         };
         file = kept;
-        written = Some((Instant::now(), weighty, counts));
+        let now = Instant::now();
+        pace.wrote(now);
+        written = Some((now, weighty, counts));
+    }
+}
+
+/// When the file was written of late.
+#[derive(Debug, Default)]
+struct Pace(VecDeque<Instant>);
+
+impl Pace {
+    /// How long after the last one the next may be written.
+    fn rest(&self, now: Instant) -> Duration {
+        let lately = self.0.iter().filter(|at| now.duration_since(**at) < HOUR).count();
+        if lately >= CALM_AFTER { CALM_EVERY } else { AT_MOST_EVERY }
+    }
+
+    fn wrote(&mut self, now: Instant) {
+        self.0.push_back(now);
+        if self.0.len() > CALM_AFTER {
+            self.0.pop_front();
+        }
     }
 }
 

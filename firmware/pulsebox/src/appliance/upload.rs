@@ -119,6 +119,21 @@ impl Drop for Upload {
     }
 }
 
+/// Removes what uploads left in `folder`; whether one of them was whole. Blocks for a moment.
+///
+/// # Errors
+/// The disk refuses.
+pub fn clear(folder: &Path) -> io::Result<bool> {
+    let mut was_there = [false; 2];
+    for (is_there, name) in was_there.iter_mut().zip([BUNDLE, PART]) {
+        *is_there = match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            removed => removed.map(|()| true)?,
+        };
+    }
+    Ok(was_there[0])
+}
+
 fn place(folder: &Path) -> io::Result<()> {
     fs::rename(folder.join(PART), folder.join(BUNDLE))?;
     fs::File::open(folder)?.sync_all()

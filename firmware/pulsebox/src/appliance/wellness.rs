@@ -1,9 +1,10 @@
 //! Whether a new system on trial is as well as the former one was: the network is there, and so are the cameras.
 //!
 //! A camera that fails for a reason of its own does not speak against the update; but where more than half are gone,
-//! the reason is taken to be ours, whatever it looks like.
+//! the reason is taken to be ours, whatever it looks like. A configuration that the new system cannot read, or a disk
+//! that it cannot keep the history on, is a fault of the update wherever the former system had no such fault.
 
-use super::facts::Trial;
+use super::facts::{Faults, Trial};
 use crate::camera::{Severity, Verdict};
 use crate::monitor::board::{CameraStatus, Snapshot, State};
 
@@ -63,16 +64,23 @@ fn now(camera: Option<&CameraStatus>, is_configured: bool) -> Now {
     }
 }
 
-/// Judges a system on trial. `is_configured`: whether the configuration has a camera of this id.
-pub fn judge(trial: &Trial, snapshot: &Snapshot, is_configured: impl Fn(&str) -> bool) -> Wellness {
+/// Judges a system on trial. `before`: what was wrong with the former one already. `is_configured`: whether the
+/// configuration in force has a camera of this id; where the file cannot be read, none counts as removed.
+pub fn judge(trial: &Trial, before: Faults, snapshot: &Snapshot, is_configured: impl Fn(&str) -> bool) -> Wellness {
     let not_yet = |message: String| Wellness { is_well: false, message };
+    if let Some(fault) = snapshot.host.config_fault.as_ref().filter(|_| !before.config) {
+        return not_yet(format!("the configuration that was good before is not read: {fault}"));
+    }
+    if let Some(fault) = snapshot.host.storage_fault.as_ref().filter(|_| !before.storage) {
+        return not_yet(format!("what is watched is no longer kept: {fault}"));
+    }
     if trial.was_network && !snapshot.host.network {
         return not_yet("the network that was there before is not there".into());
     }
     let (mut counted, mut living, mut missing, mut excused) = (0, 0, Vec::new(), Vec::new());
     for id in &trial.was_up {
         let camera = snapshot.cameras.get(id).map(|camera| &**camera);
-        let found = now(camera, is_configured(id));
+        let found = now(camera, snapshot.host.config_fault.is_some() || is_configured(id));
         counted += usize::from(!matches!(found, Now::Gone));
         match found {
             Now::Living => living += 1,
@@ -138,11 +146,43 @@ mod tests {
     fn judged(was_up: &[&str], network: bool, cameras: &[(&str, State, Option<Verdict>)]) -> Wellness {
         let mut snapshot = Snapshot::default();
         snapshot.host.network = network;
+        judged_on(snapshot, Faults::default(), was_up, cameras)
+    }
+
+    fn judged_on(
+        mut snapshot: Snapshot,
+        before: Faults,
+        was_up: &[&str],
+        cameras: &[(&str, State, Option<Verdict>)],
+    ) -> Wellness {
         for (id, state, verdict) in cameras {
             snapshot.cameras.insert((*id).into(), camera(id, *state, *verdict));
         }
         let was_up = was_up.iter().map(|id| (*id).to_owned()).collect();
-        judge(&Trial { was_up, was_network: true }, &snapshot, |id| id != "removed")
+        judge(&Trial { was_up, was_network: true }, before, &snapshot, |id| id != "removed")
+    }
+
+    #[test]
+    fn a_fault_of_configuration_or_storage_that_is_new_is_the_updates() {
+        let told = |config: Option<&str>, storage: Option<&str>, before, was_up: &[&str], cameras: &[_]| {
+            let mut snapshot = Snapshot::default();
+            snapshot.host.network = true;
+            snapshot.host.config_fault = config.map(str::to_owned);
+            snapshot.host.storage_fault = storage.map(str::to_owned);
+            judged_on(snapshot, before, was_up, cameras)
+        };
+        let (none, both) = (Faults::default(), Faults { config: true, storage: true });
+        // Nothing is in force where the file is not read: its cameras are missing, not removed.
+        for was_up in [&["removed"][..], &[]] {
+            let new = told(Some("line 3: no such key"), None, none, was_up, &[]);
+            assert!(!new.is_well && new.message.contains("line 3"), "{new:?}");
+        }
+        let blind = told(Some("line 3"), None, both, &["removed"], &[]);
+        assert!(!blind.is_well && blind.message.contains("removed (not looked at yet)"), "{blind:?}");
+        let worn = told(None, Some("the disk is read-only"), none, &["a"], &[("a", UP, OK)]);
+        assert!(!worn.is_well && worn.message.contains("read-only"), "{worn:?}");
+        // As it was before: the last good configuration is in force, and nothing is kept.
+        assert!(told(Some("line 3"), Some("read-only"), both, &["a"], &[("a", UP, OK)]).is_well);
     }
 
     const UP: State = State::Up;

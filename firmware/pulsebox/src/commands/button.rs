@@ -7,7 +7,7 @@ use pulsebox::leds::gpio;
 
 use super::{fail, runtime};
 
-/// Exit 0 where it is held for 10 s from now on and then let go within 20 s; else 1, with a word where the line cannot
+/// Exit 0 where it is held for 10 s from now on and then let go within 50 s; else 1, with a word where the line cannot
 /// be read.
 pub fn run() -> ExitCode {
     let line = match gpio::button(button::LINE) {

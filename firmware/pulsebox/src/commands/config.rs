@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pulsebox::config::card::{self, Import, State};
-use pulsebox::config::{Machine, network as parts, read_in_force};
+use pulsebox::config::{Machine, left_over_network, network as parts, read_in_force};
 
 use super::fail;
 
@@ -53,8 +53,8 @@ pub struct ImportArgs {
     tell: Option<PathBuf>,
 }
 
-/// Takes a configuration from the card. Exit 0 where there was none or a good one, 1 where it is refused, 3 where it is
-/// taken and the card has to be writable for clearing it off: then the same again.
+/// Takes a configuration from the card. Exit 0 where there was none or a good one, 1 where it is refused, 3 whatever
+/// became of it where the card has to be writable for clearing one off: then the same again.
 pub fn import(args: &ImportArgs) -> ExitCode {
     let job = Import { from: args.from.clone(), into: args.into.clone(), keep: args.keep };
     let told = card::import(&job);
@@ -64,11 +64,17 @@ pub fn import(args: &ImportArgs) -> ExitCode {
             let _ = fail(1, &format!("{}: cannot be written: {error}", fact.display()));
         }
     }
+    // A removal that a cut interrupted is ended whatever else lies on the card: it hides passwords.
+    let code = match (told.is_card_read_only, told.state) {
+        (true, _) => READ_ONLY,
+        (false, State::Refused) => 1,
+        (false, _) => 0,
+    };
     if told.state == State::Refused {
-        return fail(1, &told.message);
+        return fail(code, &told.message);
     }
     let _ = writeln!(io::stdout(), "{}", if told.message.is_empty() { "nothing to take" } else { &told.message });
-    if told.is_card_read_only { ExitCode::from(READ_ONLY) } else { ExitCode::SUCCESS }
+    ExitCode::from(code)
 }
 
 /// The command line of `pulsebox config network`.
@@ -82,9 +88,12 @@ pub struct NetworkArgs {
 }
 
 /// Writes the network's files and prints what changed, one word a line: `name`, `wifi`, `ethernet`, `page`. Of a configuration
-/// that is bad the last good one counts, as for the daemon. Exit 0, 1 where a file cannot be written.
+/// that is bad the last good one counts, as for the daemon; of a network that was on trial when the box went down, the former. Exit 0, 1 where a file cannot be written.
 pub fn network(args: &NetworkArgs) -> ExitCode {
-    let (config, fault) = read_in_force(&args.file, Machine::Appliance);
+    let (mut config, fault) = read_in_force(&args.file, Machine::Appliance);
+    if let Some(former) = left_over_network(&args.file, &args.into) {
+        config.network = former;
+    }
     if let Some(fault) = fault {
         let _ = writeln!(io::stderr(), "{fault}");
     }

@@ -156,6 +156,8 @@ async fn daemon(store: Arc<Store>, data: &Path, machine: Machine, run: &Path) ->
     rooms.spawn(store.clone().follow_trial(stop.clone()));
     let data_fault = appliance.as_ref().map_or_else(|| watch::channel(None).1, appliance::Room::data_fault);
     let faults = Faults { storage: history.fault(), data: data_fault, config: store.fault() };
+    // Before anybody judges this system by the board.
+    faults.tell(&board);
     rooms.spawn(tell_faults(board.clone(), faults, stop.clone()));
     if let Some(appliance) = appliance {
         rooms.spawn(appliance.run(stop.clone()));
@@ -271,27 +273,34 @@ struct Faults {
     config: watch::Receiver<Option<String>>,
 }
 
-/// Puts on the board what is wrong with storage and configuration, and how much was written.
-async fn tell_faults(board: Board, faults: Faults, stop: CancellationToken) {
-    let Faults { mut storage, mut data, mut config } = faults;
-    let mut ticks = interval(COUNT_WRITES);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let (history, config_fault) = (storage.borrow_and_update().clone(), config.borrow_and_update().clone());
-        let data_fault = data.borrow_and_update().clone();
+impl Faults {
+    fn tell(&self, board: &Board) {
         // The history knows more of its own fault.
-        let storage_fault = history.or(data_fault);
+        let storage_fault = self.storage.borrow().clone().or_else(|| self.data.borrow().clone());
+        let config_fault = self.config.borrow().clone();
         let bytes_written = pulsebox::history::bytes_written();
         board.change_host(|host| {
             host.storage_fault = storage_fault;
             host.config_fault = config_fault;
             host.bytes_written = bytes_written;
         });
+    }
+}
+
+/// Puts on the board what is wrong with storage and configuration, and how much was written.
+async fn tell_faults(board: Board, mut faults: Faults, stop: CancellationToken) {
+    let mut ticks = interval(COUNT_WRITES);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        faults.storage.mark_unchanged();
+        faults.data.mark_unchanged();
+        faults.config.mark_unchanged();
+        faults.tell(&board);
         tokio::select! {
             () = stop.cancelled() => return,
-            Ok(()) = storage.changed() => {}
-            Ok(()) = data.changed() => {}
-            Ok(()) = config.changed() => {}
+            Ok(()) = faults.storage.changed() => {}
+            Ok(()) = faults.data.changed() => {}
+            Ok(()) = faults.config.changed() => {}
             _ = ticks.tick() => {}
         }
     }

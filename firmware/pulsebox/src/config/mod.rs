@@ -36,6 +36,7 @@ pub(crate) use mask::has_masked_secret;
 pub use model::*;
 pub use problem::{Errors, Problem, ReadError, Warning};
 pub use store::{Shown, Store, WriteError, read_in_force};
+pub use trial::left_over_network;
 
 /// The largest file that is read, bytes. A thousand cameras with every key need a third of it.
 pub const SIZE_LIMIT: u64 = 1024 * 1024;

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::edit::{self, Change};
-use super::model::Config;
+use super::model::{Config, Network};
 use super::store::{Inner, Seen, Store, WriteError};
-use super::{Machine, on_disk};
+use super::{Machine, on_disk, parse_on};
 
 /// Time to find the box under its new address and say so.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(120);
@@ -55,6 +56,27 @@ fn forget(path: &Path) -> io::Result<()> {
 /// When the trial that a box was started in ends: at once.
 pub(super) fn left_over(path: &Path, machine: Machine) -> Option<Instant> {
     (machine == Machine::Appliance && file(path).exists()).then(Instant::now)
+}
+
+/// The confirmed network, where the box was started while another was on trial: the daemon takes that one back, and
+/// where it does not come up nobody would. `run` is a folder that is empty after each start; what was found first in it
+/// counts until the next, so that a trial that begins later is not meant. None: the file holds. Blocks.
+pub fn left_over_network(path: &Path, run: &Path) -> Option<Network> {
+    let marker = run.join("pulsebox-network/left-over");
+    let found = fs::metadata(file(path)).map(|it| format!("{} {} {}", it.ino(), it.mtime(), it.mtime_nsec()));
+    let found = found.unwrap_or_default();
+    let first = fs::read_to_string(&marker).unwrap_or_else(|_| {
+        let kept = fs::create_dir_all(run.join("pulsebox-network")).and_then(|()| fs::write(&marker, &found));
+        if let Err(error) = kept {
+            log::warn!("{}: cannot be written: {error}", marker.display());
+        }
+        found.clone()
+    });
+    if found.is_empty() || found != first {
+        return None;
+    }
+    let text = serde_json::json!({ "network": former(path)? }).to_string();
+    parse_on(&text, Machine::Appliance).ok().map(|(config, _)| config.network)
 }
 
 impl Inner {
@@ -260,6 +282,28 @@ mod tests {
         let bench = bench.restart();
         bench.until_over().await;
         assert_eq!(bench.ssid(), "Home");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn before_the_daemon_is_there_a_box_that_starts_has_the_former_network() {
+        let bench = Bench::new();
+        let start = || tempfile::tempdir().unwrap();
+        let ssid = |run: &tempfile::TempDir| {
+            left_over_network(&bench.file, run.path()).map(|network| network.wifi.map(|wifi| wifi.ssid))
+        };
+        let first = start();
+        assert_eq!(ssid(&first), None, "nothing was on trial");
+        bench.change("network.wifi", json!({ "ssid": "Away", "password": "geheim11" })).await;
+        assert_eq!(ssid(&first), None, "it began since: it is tried");
+        let second = start();
+        for _ in 0..2 {
+            assert_eq!(ssid(&second), Some(Some("Home".to_owned())));
+        }
+        assert!(bench.store.keep_network().await.unwrap());
+        assert_eq!((ssid(&second), ssid(&start())), (None, None), "confirmed");
+        bench.change("network", Json::Null).await;
+        assert_eq!(ssid(&second), None, "another trial, of this start");
+        assert_eq!(ssid(&start()), Some(Some("Away".to_owned())));
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@
 mod before;
 mod block;
 mod evidence;
+mod forms;
 mod memory;
 mod past;
 mod query;
@@ -69,11 +70,6 @@ pub enum Error {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("cannot {action} {}: {}", path.display(), advise(source, path))]
     Storage { action: &'static str, path: PathBuf, source: rusqlite::Error },
-    #[error(
-        "{} was written by a newer Pulsebox (form {found}, this one knows {known}) and is left as it is: \
-         install the newer version again, or move the file away", path.display()
-    )]
-    Newer { path: PathBuf, found: usize, known: usize },
     #[error("{} is not open", path.display())]
     Closed { path: PathBuf },
     #[error("the history did not answer in time; ask for a shorter period")]
@@ -211,7 +207,7 @@ impl History {
         self.0.fault.subscribe()
     }
 
-    /// What was last set aside and salvaged since the start, a sentence.
+    /// What was last set aside since the start, damaged or of a newer form, and what came in its place; a sentence.
     pub fn repaired(&self) -> watch::Receiver<Option<String>> {
         self.0.repaired.subscribe()
     }

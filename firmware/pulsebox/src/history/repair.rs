@@ -24,7 +24,7 @@ pub(super) fn set_aside_and_salvage(path: &Path, reason: &str) -> Result<(Connec
     let new = suffixed(path, ".new");
     remove(&new); // of a salvage that a power cut ended
     let rows = salvage(path, &new)?;
-    let aside = swap(path, &new).map_err(folder)?;
+    let aside = swap(path, Some(&new), "damaged").map_err(folder)?;
     forget_oldest(path);
     let sentence = format!(
         "the history was damaged ({reason}); it was set aside as {}, {rows} rows were salvaged into a new one",
@@ -47,10 +47,10 @@ fn remove(file: &Path) {
     }
 }
 
-/// Puts `new` in the place of the damaged file, which gets the name `….damaged-<time>`.
-fn swap(path: &Path, new: &Path) -> std::io::Result<PathBuf> {
+/// Puts `new`, or nothing, in the place of the file, which gets the name `….<what>-<time>`.
+pub(super) fn swap(path: &Path, new: Option<&Path>, what: &str) -> std::io::Result<PathBuf> {
     let now = Timestamp::now();
-    let mut aside = suffixed(path, &format!(".damaged-{}", now.strftime("%Y%m%dT%H%M%S%3f")));
+    let mut aside = suffixed(path, &format!(".{what}-{}", now.strftime("%Y%m%dT%H%M%S%3f")));
     while aside.exists() {
         aside = suffixed(&aside, "x");
     }
@@ -60,14 +60,17 @@ fn swap(path: &Path, new: &Path) -> std::io::Result<PathBuf> {
         // They may not exist. The log must not meet the new file.
         let _ = std::fs::rename(suffixed(path, part), suffixed(&aside, part));
     }
-    std::fs::rename(new, path)?;
+    match new {
+        Some(new) => std::fs::rename(new, path)?,
+        None => std::fs::remove_file(path)?, // its second name stays
+    }
     if let Some(folder) = path.parent() {
         std::fs::File::open(folder)?.sync_all()?;
     }
     Ok(aside)
 }
 
-fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::forms;
+
 /// Each entry brings the file one version forward; `PRAGMA user_version` is how many were applied.
 /// Never change one that was released.
 pub(super) const MIGRATIONS: &[&str] = &[
@@ -147,18 +149,17 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Opens or makes the file for writing and brings it to the newest form. A file of a newer form is left
-/// as it is.
+/// Opens or makes the file for writing and brings it to the newest form; as it was, it is kept beside
+/// ([`forms::keep_copy`]). A file of a newer form is left as it is.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     open_with(path, MIGRATIONS)
 }
 
 pub(super) fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection, OpenError> {
     let size = std::fs::metadata(path).map_or(0, |file| file.len());
-    let mut db = Connection::open_with_flags_and_vfs(path, OpenFlags::default(), ONE_PROCESS)?;
-    db.busy_timeout(Duration::from_secs(2))?;
+    let mut db = connect(path)?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    let version = usize::try_from(version).map_err(|_| OpenError::Damaged(format!("form {version}")))?;
     if version > migrations.len() {
         return Err(OpenError::Newer(version, migrations.len()));
     }
@@ -167,6 +168,14 @@ pub(super) fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection, 
         if found != "ok" {
             return Err(OpenError::Damaged(found));
         }
+    }
+    if (1..migrations.len()).contains(&version) {
+        // Closing folds the log into the file: the copy is one file.
+        db.close().map_err(|(_, error)| error)?;
+        if let Err(error) = forms::keep_copy(path, version) {
+            log::warn!("no copy of the history is kept as it was before the update: {error}");
+        }
+        db = connect(path)?;
     }
     db.pragma_update(None, "page_size", PAGE_BYTES)?; // only a new file takes it
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -182,6 +191,12 @@ pub(super) fn open_with(path: &Path, migrations: &[&str]) -> Result<Connection, 
         change.pragma_update(None, "user_version", i64::try_from(migrations.len()).unwrap_or(i64::MAX))?;
         change.commit()?;
     }
+    Ok(db)
+}
+
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let db = Connection::open_with_flags_and_vfs(path, OpenFlags::default(), ONE_PROCESS)?;
+    db.busy_timeout(Duration::from_secs(2))?;
     Ok(db)
 }
 

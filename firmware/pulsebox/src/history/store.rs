@@ -12,7 +12,7 @@ use super::block::{self, Packed};
 use super::memory::{Batch, Check};
 use super::schema::{self, OpenError};
 use super::timeline::Run;
-use super::{Error, evidence, query, repair, starts};
+use super::{Error, evidence, forms, query, repair, starts};
 use crate::monitor::board::Incident;
 
 /// Checks in one row at most, when an outage of the disk let many gather.
@@ -34,7 +34,7 @@ pub(super) struct Opened {
     pub knows_run: bool,
     /// Incidents without an end.
     pub open: Vec<Incident>,
-    /// What was set aside and salvaged, for the log.
+    /// What was set aside, and salvaged or gone back to, for the log.
     pub repaired: Option<String>,
 }
 
@@ -75,7 +75,7 @@ impl Store {
         self.damaged = Some(reason);
     }
 
-    /// Opens the file, repaired if need be, and closes the run that a power cut left open. `run` is the
+    /// Opens the file, repaired or gone back from a newer form if need be, and closes the run that a power cut left open. `run` is the
     /// begin of the present run, Unix ms. `true_now`, Unix ms, where the clock is vouched for: runs dated
     /// after it are moved to follow the run before them.
     pub fn open(&mut self, run: i64, true_now: Option<i64>) -> Result<Opened, Error> {
@@ -99,7 +99,12 @@ impl Store {
         match schema::open(&self.path) {
             Ok(db) => Ok((db, None)),
             Err(OpenError::Damaged(reason)) => repair::set_aside_and_salvage(&self.path, &reason),
-            Err(OpenError::Newer(found, known)) => Err(Error::Newer { path: self.path.clone(), found, known }),
+            Err(OpenError::Newer(found, known)) => {
+                let folder = |source| Error::Folder { path: self.path.clone(), source };
+                let aside = forms::set_aside(&self.path, found, known).map_err(folder)?;
+                let (db, repaired) = self.open_file()?;
+                Ok((db, Some(repaired.map_or(aside.clone(), |repaired| format!("{aside}; {repaired}")))))
+            }
             Err(OpenError::Storage(source)) => Err(self.failed("open", source)),
         }
     }

@@ -224,7 +224,7 @@ pub(super) struct Reset {
     responses(
         (status = 202, description = "It will wipe itself and restart"),
         (status = 404, description = "This machine is no appliance", body = ErrorBody),
-        (status = 409, description = "An update is being written", body = ErrorBody),
+        (status = 409, description = "An update is being written, or is on trial", body = ErrorBody),
     )
 )]
 pub(super) async fn reset(
@@ -238,7 +238,7 @@ pub(super) async fn reset(
         let advice = format!("Send {{\"confirm\":\"{CONFIRM}\"}}; everything on the box is wiped then.");
         return Err(ApiError::unfit("a factory reset has to be confirmed", advice));
     }
-    if let Some(why) = room.writing() {
+    if let Some(why) = room.keeping() {
         return Err(conflict(why));
     }
     ask(room, Ask::Reset).await?;

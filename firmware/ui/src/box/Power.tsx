@@ -34,14 +34,16 @@ export function Power({ update }: { update: UpdateState | undefined }) {
   const restart = () => ask("api/restart", undefined, "The box restarts. This page comes back by itself.");
   const reset = () => ask("api/reset", { confirm: CONFIRM }, "The box wipes itself and restarts.");
   const held = isWriting(update);
+  const onTrial = update === "trying";
   return (
     <section class="card" aria-label="Restart and reset">
       <h2>Restart and reset</h2>
       <p class="soft">A restart takes a minute; cameras are not watched meanwhile. You may also just cut the power, at any time but while an update is written.</p>
       <div class="actions">
         <Button disabled={held} onClick={() => setAsking("restart")}>Restart …</Button>
-        <Button look="danger" disabled={held} onClick={() => setAsking("reset")}>Factory reset …</Button>
+        <Button look="danger" disabled={held || onTrial} onClick={() => setAsking("reset")}>Factory reset …</Button>
       </div>
+      {onTrial && <p class="soft">The new version is on trial, for ten minutes at most. A factory reset has to wait until that has ended.</p>}
       {asking === "restart" && (
         <Confirm title="Restart the box?" deed="Restart" look="main" busy={busy} onConfirm={() => void restart()} onClose={close}>
           <p>Cameras are not watched until it is back, in about a minute.</p>

@@ -127,11 +127,28 @@ async fn until(file: &Path, words: &str) -> String {
             }
         }
     };
-    timeout(Duration::from_secs(20), found).await.unwrap_or_else(|_| panic!("{words}"))
+    timeout(Duration::from_secs(30), found).await.unwrap_or_else(|_| panic!("{words}"))
 }
 
-#[tokio::test]
-async fn it_is_written_once_each_camera_was_looked_at_and_at_once_where_it_matters() {
+#[test]
+fn what_changes_for_ever_is_written_once_a_minute_then_every_ten() {
+    let (start, mut pace) = (Instant::now(), Pace::default());
+    let mut written: Vec<Duration> = Vec::new();
+    for after in (0..3 * 3600).map(Duration::from_secs) {
+        if written.last().is_none_or(|last| after - *last >= pace.rest(start + after)) {
+            pace.wrote(start + after);
+            written.push(after);
+        }
+    }
+    let minutes: Vec<u64> = written.iter().map(|after| after.as_secs() / 60).collect();
+    assert_eq!(minutes[..8], [0, 1, 2, 3, 4, 14, 24, 34]);
+    assert!(minutes.len() < 24, "{minutes:?}");
+    // Calm again after a quiet hour.
+    assert_eq!(pace.rest(start + Duration::from_secs(4 * 3600)), AT_MOST_EVERY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_written_once_each_camera_was_looked_at_and_within_a_minute_where_it_matters() {
     let run = tempfile::tempdir().unwrap();
     let places = Places::new(run.path(), run.path());
     fs::create_dir_all(&places.told).unwrap();
@@ -153,6 +170,8 @@ async fn it_is_written_once_each_camera_was_looked_at_and_at_once_where_it_matte
     let mut moved = with(well(), &[("Gate", State::Down)]);
     moved.host.addresses = vec!["10.0.0.7".parse().unwrap()];
     put(moved);
+    sleep(Duration::from_secs(40)).await;
+    assert!(fs::read_to_string(&file).unwrap().contains("1 up"), "not twice in a minute");
     let text = until(&file, "http://10.0.0.7/").await;
     assert!(text.contains("1 down"), "{text}");
     stop.cancel();

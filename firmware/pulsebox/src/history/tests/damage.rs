@@ -82,24 +82,70 @@ async fn pages_of_junk_cost_only_their_rows() {
     scene.end().await;
 }
 
+fn named(folder: &Path, part: &str) -> Vec<std::path::PathBuf> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    names.filter(|path| path.file_name().unwrap().to_str().unwrap().contains(part)).collect()
+}
+
+/// Brings the file to a form that this Pulsebox does not know, as a newer one would.
+fn bring_forward(path: &Path) {
+    drop(schema::open_with(path, &[MIGRATIONS, &["CREATE TABLE future (x)"]].concat()).unwrap());
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_file_of_a_newer_pulsebox_is_left_alone_and_memory_serves() {
+async fn after_an_update_that_is_taken_back_the_history_goes_on_as_it_was_before() {
+    let (folder, clock, incidents) = lived_in().await;
+    let path = folder.path().join(FILE_NAME);
+    bring_forward(&path);
+    let known = MIGRATIONS.len();
+    let copy = folder.path().join(format!("{FILE_NAME}.form-{known}"));
+    assert_eq!(named(folder.path(), ".form-"), [&*copy], "a migration leaves one copy");
+    let (newer, before) = (fs::read(&path).unwrap(), fs::read(&copy).unwrap());
+    // What a cut between the two names of the file leaves is the same again, and one while copying is no copy.
+    fs::hard_link(&path, folder.path().join(format!("{FILE_NAME}.newer-20200101T000000000"))).unwrap();
+    fs::write(folder.path().join(format!("{FILE_NAME}.form-new")), &before[..2048]).unwrap();
+
+    let scene = Scene::begin(Some(folder.path()), clock);
+    assert_eq!(*scene.history.fault().borrow(), None, "the disk is as good as it was");
+    let told = scene.history.repaired().borrow().clone().unwrap();
+    assert!(told.contains("newer Pulsebox") && told.contains("goes on"), "{told}");
+    assert!(all_incidents(&scene.history).await.keys().eq(incidents.keys()), "none is lost");
+    scene.check("gate", Verdict::Ok).await;
+    scene.end().await;
+    let aside = named(folder.path(), ".newer-");
+    assert_eq!(aside.len(), 2);
+    assert!(aside.iter().all(|file| fs::read(file).unwrap() == newer), "set aside, not changed");
+    assert!(!copy.exists(), "it is in use");
+
+    // The update comes again: the copy is made anew, of what was written since.
+    bring_forward(&path);
+    assert_ne!(fs::read(&copy).unwrap(), before);
+    assert_eq!(named(folder.path(), ".form-"), [copy]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_of_a_newer_pulsebox_without_a_copy_is_set_aside_and_a_new_one_begins() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE_NAME);
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute_batch("CREATE TABLE future (x); PRAGMA user_version = 99").unwrap();
     drop(db);
     let before = fs::read(&path).unwrap();
+    let junk = folder.path().join(format!("{FILE_NAME}.form-98"));
+    fs::write(&junk, "a form that is not known either").unwrap();
     let scene = Scene::begin(Some(folder.path()), Clock::turned(start()));
-    let fault = scene.history.fault().borrow().clone().unwrap();
-    assert!(fault.contains("newer Pulsebox"), "{fault}");
+    assert_eq!(*scene.history.fault().borrow(), None);
+    assert!(scene.history.repaired().borrow().as_ref().unwrap().contains("a new one begins"));
     scene.state("gate", State::Up).await;
     scene.check("gate", Verdict::Ok).await;
     pass(MINUTE * 3).await;
     assert_eq!(all_checks(&scene.history, "gate").await.len(), 1);
-    assert_eq!(scene.history.uptime("gate", start(), scene.clock.now()).await.unwrap().times_ms.up, 180_000);
     scene.end().await;
-    assert_eq!(fs::read(&path).unwrap(), before);
+    let aside = named(folder.path(), ".newer-");
+    assert_eq!(aside.len(), 1);
+    assert_eq!(fs::read(&aside[0]).unwrap(), before);
+    assert!(junk.exists());
+    assert_eq!(look(folder.path(), "SELECT count(*) FROM checks WHERE n > 0"), 1, "it is kept on the disk");
 }
 
 #[test]

@@ -170,6 +170,12 @@ async fn a_waiting_update_is_installed_and_nothing_else_happens_while_one_is_wri
         assert_eq!(tested.post(path, headers, body).await.status, 409, "{path}");
     }
     assert!(!tested.is_asked("restart") && !tested.is_asked("reset"));
+    // Its trial would be wiped with the rest; a restart takes only a try.
+    tested.tell("update", "state=trying\nversion=1.3.0\n").await;
+    let answer = tested.post("/api/reset", json, br#"{"confirm":"reset"}"#).await;
+    assert_eq!(answer.status, 409);
+    assert!(answer.json().to_string().contains("on trial"));
+    assert_eq!(tested.post("/api/restart", "", b"").await.status, 202);
 }
 
 #[tokio::test]
