@@ -47,7 +47,8 @@ def made(card: Card, files: Mapping[str, bytes] | None = None, size: int = 1400 
 def without_superblock(card: Card, copies: bool = False) -> None:
     """Damages the superblock, as a card does that loses a block; with `copies`, all of them."""
     for block in (0, *(COPIES if copies else ())):
-        card.poke(NUMBER, block * BLOCK, b"\xa5" * BLOCK)
+        if block * BLOCK < card.partitions[NUMBER].length:
+            card.poke(NUMBER, block * BLOCK, b"\xa5" * BLOCK)
 
 
 def has_superblock(card: Card, block: int = 0) -> bool:
@@ -59,3 +60,8 @@ def has_superblock(card: Card, block: int = 0) -> bool:
 def content(card: Card) -> bytes:
     """All that the partition holds."""
     return card.peek(NUMBER, 0, card.partitions[NUMBER].length)
+
+
+def size_of_ext4(card: Card) -> int:
+    """How many bytes the file system takes for its own, by its superblock."""
+    return struct.unpack("<I", card.peek(NUMBER, 1024 + 4, 4))[0] * BLOCK
