@@ -8,10 +8,11 @@
 import os
 import subprocess
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 
 from vm.rig import partitions, system
-from vm.rig.environment import newest
+from vm.rig.environment import newest, written
 from vm.rig.packages import PackageError
 from vm.rig.partitions import Partition
 from vm.rig.paths import HOME
@@ -94,6 +95,11 @@ class Card:
     def environment(self) -> dict[str, str]:
         """U-Boot's words, of the newer copy that is whole. Empty where it has never written any."""
         return newest(self.peek(0, 1 << 20, 0x4000), self.peek(0, 5 << 20, 0x4000))
+
+    def set_environment(self, words: Mapping[str, str]) -> None:
+        """Writes U-Boot's words, as `fw_setenv` would; the other copy is none."""
+        self.poke(0, 1 << 20, written(words))
+        self.poke(0, 5 << 20, b"\0" * 8)
 
     def _start(self, partition: int) -> int:
         return self.partitions[partition].start if partition else 0

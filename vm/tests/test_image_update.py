@@ -1,40 +1,85 @@
-"""Updates, from outside: the page's API brings a bundle, and the box ends in the right system and says why.
+"""Updates, from outside: a bundle comes by the page's API or by a stick, and the box ends in the right system and says why.
 
-Each test is one card's story, since a boot in emulation takes a minute or two.
+A start in emulation takes a minute or more, so they are few: ten whole ones, and three that end before the first program.
+One box goes through what is about bringing and writing a system. For what becomes of a bad one, cards are made on which
+it was just written.
 """
 
+import subprocess
+import tempfile
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from vm.rig import data
 from vm.rig.appliance import Appliance
 from vm.rig.card import Card
 from vm.rig.simcam import Simcam
+from vm.rig.stick import Stick
 from vm.rig.system import bundle
 
-COMMIT = "/usr/lib/systemd/system/pulsebox-commit.service.d/test.conf"
-# A new system has less time than ten minutes here, and needs to hold for less than twenty seconds. A host that is busy
-# does not let an emulated box feed its watchdog every 14 s while it writes a whole system.
-PATIENT = "/usr/lib/systemd/system.conf.d/90-test.conf"
-SHORT = {
-    COMMIT: b"[Service]\nEnvironment=COMMIT_WITHIN=180 COMMIT_HOLDS=5\n",
-    PATIENT: b"[Manager]\nRuntimeWatchdogSec=10min\n",
-}
+UNITS = "/usr/lib/systemd/system"
+# A host that is busy does not let an emulated box feed its watchdog every 14 s while it writes a whole system.
+PATIENT = {"/usr/lib/systemd/system.conf.d/90-test.conf": b"[Manager]\nRuntimeWatchdogSec=10min\n"}
 BE_PATIENT = (
     "busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager "
     "RuntimeWatchdogUSec t 600000000"
 )
-# Emulated boots, three of them where a system does not start.
-BOOT, BOOTS = 600, 1200
-CAMERAS = 2
+# The partition of slot B.
+SLOT_B = 3
+# What a system needs to run, for bundles that never come as far.
+MOST = ["/usr/lib/modules", "/usr/lib/aarch64-linux-gnu", "/usr/bin/pulsebox"]
+# From a restart to the rig's shell, and to the page; from the end of a write to a new system's proof. The host may be
+# busy.
+START, PAGE, PROOF = 700, 400, 900
+WRITING = 600
 
 
-def release(version: str, files: dict[str, bytes] | None = None, **more) -> Path:
-    """A bundle of this version, with the short times."""
-    return bundle(version, files=SHORT | (files or {}), **more)
+def system(version: str, files: dict[str, bytes] | None = None, within: int = 600, **more) -> Path:
+    """A bundle of this version, which has `within` seconds to prove itself."""
+    commit = f"[Service]\nEnvironment=COMMIT_WITHIN={within} COMMIT_HOLDS=5\n".encode()
+    return bundle(version, files=PATIENT | {f"{UNITS}/pulsebox-commit.service.d/test.conf": commit} | (files or {}), **more)
+
+
+def a_good_one() -> Path:
+    """With a file more for p1."""
+    firmware = "/usr/share/pulsebox/firmware"
+    return system("9.9.9", {f"{firmware}/version.txt": b"9.9.9\n", f"{firmware}/overlays/new.txt": b"new\n"})
+
+
+def of_another_key() -> Path:
+    return bundle("9.0.0", remove=MOST, key="other")
+
+
+def of_another_board() -> Path:
+    return bundle("9.0.0", remove=MOST, board="pulsebox-rpi64")
+
+
+def without_programs() -> Path:
+    """Its first program cannot be started: the kernel panics."""
+    return bundle("9.1.0", remove=MOST)
+
+
+# What is wrong, the time it has, and what the box is to say of it.
+BAD = {
+    "whose program crashes": ("9.2.0", {"/usr/bin/pulsebox": b"#!/bin/sh\nexit 7\n"}, 45, "does not keep running"),
+    "whose network is dead": (
+        "9.3.0",
+        {"/etc/systemd/system/systemd-networkd.service": b"link:/dev/null"},
+        75,
+        "the network that was there before is not there",
+    ),
+}
+
+
+def without_cameras() -> Path:
+    """Nothing reaches the network where the cameras are. networkd removes what it has not set itself, so it is kept up."""
+    no_way = b"[Service]\nExecStart=/bin/sh -c 'while :; do ip route replace blackhole 10.0.2.2; sleep 1; done'\n"
+    wanted = f"{UNITS}/multi-user.target.wants/no-way.service"
+    return system("9.4.0", {f"{UNITS}/no-way.service": no_way, wanted: b"link:../no-way.service"}, within=90)
 
 
 def upload(box: Appliance, body: bytes, install: bool = True) -> int:
@@ -49,146 +94,177 @@ def upload(box: Appliance, body: bytes, install: bool = True) -> int:
         return error.code
 
 
-def update(box: Appliance) -> dict:
-    """What the box tells of its update; nothing while nobody answers."""
+def tells(box: Appliance) -> dict:
+    """The box's own system as the API tells it; nothing while nobody answers."""
     try:
-        return box.get("/api/status")["host"]["appliance"]["update"] or {}
+        return box.get("/api/system")["host"]["appliance"] or {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def until_update(box: Appliance, *states: str, seconds: float = 300) -> dict:
-    """Waits until the update is in one of these states."""
-    found: dict = {}
+def until_update(box: Appliance, state: str, says: str = "", seconds: float = 300) -> dict:
+    """Waits until the API tells this state of the update, and a message with these words in it."""
+    told: dict = {}
 
     def holds() -> bool:
-        found.clear()
-        found.update(update(box))
-        return found.get("state") in states
+        told.clear()
+        told.update(tells(box).get("update") or {})
+        return told.get("state") == state and says in (told.get("message") or "")
 
-    box.until(f"the update is {' or '.join(states)}, not {found}", holds, seconds)
-    return found
-
-
-def slot(box: Appliance) -> str:
-    """Which slot runs."""
-    return box.get("/api/status")["host"]["appliance"]["slot"]
+    try:
+        box.until(f"the update is {state}: {says}", holds, seconds)
+    except AssertionError as error:
+        raise AssertionError(f"the update is {told}\n{box.run('cat /run/box/update').text}\n{error}") from None
+    return told
 
 
-def rolled_back(box: Appliance) -> str:
-    """Waits until the box has put an update back; the reason as the API, the fact and STATUS.TXT tell it."""
-    told = until_update(box, "rolled_back", seconds=BOOTS)
-    assert slot(box) == "A"
-    assert "rolled-back" in box.ask("cat /run/box/update")
-    assert "cause=rollback" in box.ask("cat /run/box/start")
+def facts(box: Appliance, name: str) -> dict[str, str]:
+    """What root's jobs tell the daemon, as soon as they have."""
+    told = box.ask(f"until [ -e /run/box/{name} ]; do sleep 0.3; done; cat /run/box/{name}", 300)
+    return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+
+
+def until_ready(box: Appliance) -> None:
+    """The page answers and the box has seen its cameras in this boot."""
+    box.until_healthy(PAGE)
+    seen = "cat /run/pulsebox/up"
+    box.until("the cameras are up", lambda: box.run(seen).text.splitlines()[:1] == ["cam-0,cam-1"], 180)
+
+
+def configuration(cameras: Simcam) -> bytes:
+    listed = "".join(f'  - {{ id: cam-{at}, name: Cam {at}, url: "{url}" }}\n' for at, url in enumerate(cameras.urls))
+    return f"heartbeat_seconds: 10\nstreams:\n{listed}".encode()
+
+
+def is_back(box: Appliance, slot: str, version: str, reason: str) -> None:
+    """The box runs the system before, and says why: in facts, API and on the card."""
+    assert facts(box, "start")["slot"] == slot and facts(box, "start")["cause"] == "rollback"
+    told = facts(box, "update")
+    assert told["state"] == "rolled-back" and version in told["message"] and reason in told["message"], told
+    until_ready(box)
+    if box._token is None:
+        box.claim()
+    assert until_update(box, "rolled_back", reason)["version"] == version
+    shown = "cat /boot/firmware/STATUS.TXT"
+    box.until("STATUS.TXT tells it", lambda: reason in " ".join(box.run(shown).text.split()), 180)
+    box.until("this slot is good", lambda: box.card.environment()[f"BOOT_{slot}_LEFT"] == "3", 120)
+    assert box.card.environment()["BOOT_ORDER"].split()[0] == slot
     assert box.run("test -e /data/rauc/trial").code != 0
-    box.until("slot A is marked good", lambda: box.card.environment()["BOOT_A_LEFT"] == "3", 120)
-    assert box.card.environment()["BOOT_ORDER"] == "A B"
-    return told["message"]
 
 
-@contextmanager
-def watching(name: str):
-    """A claimed box that sees its cameras."""
-    with Simcam(CAMERAS, "--protocol", "http-mjpeg") as cameras:
-        card = Card.new()
-        listed = "".join(f'  - {{ id: cam-{at}, name: Cam {at}, url: "{url}" }}\n' for at, url in enumerate(cameras.urls))
-        card.put("pulsebox.yaml", f"heartbeat_seconds: 10\nstreams:\n{listed}".encode())
-        with Appliance(card, name=name) as box:
-            box.until_up(BOOT)
-            box.ask(BE_PATIENT)
-            box.until_healthy(BOOT)
-            box.claim()
-            box.until("the cameras are up", lambda: "cam-0,cam-1" in box.run("cat /run/pulsebox/up").text, 180)
-            yield box, cameras
-
-
-@pytest.fixture(scope="module")
-def good() -> Path:
-    """A good new version, with a file more for p1."""
-    firmware = "/usr/share/pulsebox/firmware"
-    return release("9.9.9", {f"{firmware}/version.txt": b"9.9.9\n", f"{firmware}/overlays/new.txt": b"new\n"})
-
-
-def test_what_does_not_fit_is_refused_with_a_reason_and_a_cut_while_writing_costs_nothing(good):
-    with watching("update-refused") as (box, _):
-        for body, reason in (
-            (release("9.0.0", key="other").read_bytes(), "not signed by anybody this box trusts"),
-            (release("9.0.0", board="pulsebox-rpi64").read_bytes(), "is for pulsebox-rpi64, and this box is a pulsebox-qemu"),
-            (b"no bundle at all" * 10000, "no Pulsebox update, or it is damaged"),
-        ):
-            assert upload(box, body) == 202
-            told = until_update(box, "refused")
-            assert reason in told["message"], told
-            box.run("rm -f /run/box/update")
-        assert "BOOT_ORDER=A B" in box.ask("fw_printenv BOOT_ORDER"), "nothing was written"
-
-        # One whose program is too old for the history that the box has.
-        assert upload(box, good.read_bytes(), install=False) == 202
-        until_update(box, "waiting")
-        box.ask("systemctl stop pulsebox && cp /data/pulsebox/history.sqlite /run/kept")
-        box.ask(r"printf '\0\0\003\347' | dd of=/data/pulsebox/history.sqlite bs=1 seek=60 conv=notrunc 2>/dev/null")
-        box.ask("mkdir -p /run/pulsebox/ask && touch /run/pulsebox/ask/check")
-        box.until("it is refused", lambda: "state=refused" in box.ask("cat /run/box/update"), 180)
-        assert "is too old for this box" in box.ask("cat /run/box/update")
-        box.ask("cat /run/kept >/data/pulsebox/history.sqlite && systemctl start pulsebox")
-        box.until_healthy()
-
-        # Verified and left waiting; installed when asked; the plug is pulled in the middle of writing.
-        assert upload(box, good.read_bytes(), install=False) == 202
-        assert until_update(box, "waiting")["version"] == "9.9.9"
-        box.post("/api/update/install")
-        box.until("half of it is written", lambda: (update(box).get("percent") or 0) >= 60, 300)
-        box.cut()
-        box.power_on()
-        box.until_up(BOOT)
-        box.ask(BE_PATIENT)
-        box.until_healthy(BOOT)
-        told = until_update(box, "failed")
-        assert "broke off" in told["message"] and slot(box) == "A"
-        assert box.ask("ls /data/rauc/*.raucb /data/rauc/writing 2>/dev/null || true") == ""
-
-        # A second try works.
-        assert upload(box, good.read_bytes()) == 202
-        until_update(box, "good", seconds=BOOT)
-        assert slot(box) == "B"
-        assert "cause=update" in box.ask("cat /run/box/start")
-        assert box.card.environment()["BOOT_B_LEFT"] == "3"
-        box.cut()
-        assert box.card.read("version.txt") == b"9.9.9\n" and box.card.read("overlays/new.txt") == b"new\n"
-
-
-def test_a_new_system_that_never_reaches_its_programs_is_left_after_three_tries():
-    broken = release("9.1.0", {"/usr/lib/systemd/systemd": b"#!/bin/sh\nexit 1\n"})
-    with watching("update-hangs") as (box, _):
-        assert upload(box, broken.read_bytes()) == 202
-        message = rolled_back(box)
-        assert "9.1.0" in message and "did not start: three tries" in message, message
-
-
-CRASHES = b"#!/bin/sh\nexit 7\n"
-# Whatever the box asks of the cameras, and of anybody, is dropped.
-NO_CAMERAS = b"[Unit]\nDefaultDependencies=no\nBefore=pulsebox.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'ip route add blackhole 10.0.2.2'\n[Install]\nWantedBy=multi-user.target\n"
-WANTED = "/usr/lib/systemd/system/multi-user.target.wants"
-BAD = {
-    "whose daemon crashes": ({"/usr/bin/pulsebox": CRASHES}, "does not keep running"),
-    "whose network is dead": ({"/etc/systemd/system/systemd-networkd.service": b"link:/dev/null"}, "network"),
-    "that loses its cameras": (
-        {
-            "/usr/lib/systemd/system/broken.service": NO_CAMERAS,
-            f"{WANTED}/broken.service": b"link:../broken.service",
-        },
-        "cam",
-    ),
-}
+def just_written(new: Path, version: str, cameras: Simcam) -> Card:
+    """A card on which this bundle's system was just written to slot B, and is to be tried; A has seen two cameras."""
+    card = Card.new()
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["unsquashfs", "-quiet", "-no-progress", "-d", f"{folder}/bundle", str(new), "system.img"]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        card.poke(SLOT_B, 0, Path(folder, "bundle/system.img").read_bytes())
+    trial = f"slot=B\nfrom=A\nversion={version}\nwas_failed=\nwas_up=cam-0,cam-1\nwas_network=yes\n".encode()
+    own = {"box/last-start": b"boot=x\nslot=A\n", "pulsebox/pulsebox.yaml": configuration(cameras), "rauc/trial": trial}
+    data.made(card, own)
+    card.set_environment({"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "3"})
+    return card
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_new_system_puts_itself_back_and_the_reason_is_shown(bad):
-    files, reason = BAD[bad]
-    with watching("update-bad") as (box, _):
-        assert upload(box, release("9.2.0", files).read_bytes()) == 202
-        message = rolled_back(box)
-        assert "9.2.0" in message and reason in message, message
-        box.until("STATUS.TXT tells it", lambda: "9.2.0" in box.run("cat /boot/firmware/STATUS.TXT").text, 180)
+def test_a_new_system_puts_itself_back_and_the_reason_is_shown(appliance, bad):
+    version, files, within, reason = BAD[bad]
+    with Simcam(2, "--protocol", "http-mjpeg") as cameras:
+        box = appliance(just_written(system(version, files, within), version, cameras))
+        box.until_up(START)
+        assert (facts(box, "start")["slot"], facts(box, "start")["cause"]) == ("B", "update")
+        box.until_restarted(START + within)
+        is_back(box, "A", version, reason)
 
+
+def test_a_new_system_that_never_reaches_its_programs_is_left_after_three_tries(appliance):
+    with Simcam(2, "--protocol", "http-mjpeg") as cameras:
+        box = appliance(just_written(without_programs(), "9.1.0", cameras))
+        box.until_up(2 * START)
+        assert box.console_log.read_bytes().count(b"Pulsebox: slot B from partition 3") == 3
+        is_back(box, "A", "9.1.0", "did not start: three tries")
+
+
+@pytest.fixture(scope="module")
+def claimed(yard) -> Iterator[Appliance]:
+    """A box with two cameras, that somebody has claimed. Off before the tests that have a box of their own."""
+    yard.stop()
+    with Simcam(2, "--protocol", "http-mjpeg") as cameras:
+        card = Card.new()
+        card.put("pulsebox.yaml", configuration(cameras))
+        with Appliance(card, name="updates", options=Stick.PORT) as box:
+            box.until_up(START)
+            box.ask(BE_PATIENT)
+            box.until_healthy(PAGE)
+            box.claim()
+            yield box
+
+
+@pytest.fixture
+def box(request, claimed) -> Appliance:
+    """The box as each test finds it: well, and on no trial."""
+    request.node.appliances = [claimed]
+    until_ready(claimed)
+    assert claimed.run("test -e /data/rauc/trial").code != 0
+    return claimed
+
+
+def test_what_does_not_fit_is_refused_with_a_reason_and_nothing_is_written(box):
+    for body, reason in (
+        (of_another_key().read_bytes(), "not signed by anybody this box trusts"),
+        (of_another_board().read_bytes(), "is for pulsebox-rpi64, and this box is a pulsebox-qemu"),
+        (b"no bundle at all" * 10000, "no Pulsebox update, or it is damaged"),
+    ):
+        assert upload(box, body) == 202
+        until_update(box, "refused", reason)
+
+    # Its program knows an older form of the history than the box has.
+    assert upload(box, without_programs().read_bytes(), install=False) == 202
+    assert until_update(box, "waiting")["version"] == "9.1.0"
+    history = "/data/pulsebox/history.sqlite"
+    box.ask(f"systemctl stop pulsebox && cp {history} /run/kept")
+    box.ask(rf"printf '\0\0\003\347' | dd of={history} bs=1 seek=60 conv=notrunc 2>/dev/null")
+    box.ask("mkdir -p /run/pulsebox/ask && touch /run/pulsebox/ask/check && systemctl start pulsebox-check.path")
+    box.until("it is looked at", lambda: facts(box, "update")["state"] == "refused", 180)
+    box.ask(f"cat /run/kept >{history} && systemctl start pulsebox")
+    until_update(box, "refused", "is too old for this box")
+    assert box.ask("ls /data/rauc/*.raucb 2>/dev/null || true") == ""
+    assert box.card.environment().get("BOOT_ORDER", "A B") == "A B"
+
+
+def test_a_cut_while_writing_costs_nothing_and_a_second_try_brings_the_new_system(box):
+    # Verified and left waiting; installed when asked; the plug is pulled in the middle of writing.
+    good, before = a_good_one().read_bytes(), tells(box)["slot"]
+    assert upload(box, good, install=False) == 202
+    assert until_update(box, "waiting")["version"] == "9.9.9"
+    box.post("/api/update/install")
+    box.until("half of it is written", lambda: ((tells(box).get("update") or {}).get("percent") or 0) >= 60, WRITING)
+    box.cut()
+    box.power_on()
+    box.until_up(START)
+    box.ask(BE_PATIENT)
+    until_ready(box)
+    until_update(box, "failed", "broke off")
+    assert tells(box)["slot"] == before
+    assert box.ask("ls /data/rauc/*.raucb /data/rauc/writing 2>/dev/null || true") == ""
+
+    assert upload(box, good) == 202
+    box.until_restarted(WRITING + START)
+    until_update(box, "good", seconds=PROOF)
+    assert tells(box)["slot"] != before and facts(box, "start")["cause"] == "update"
+    words = box.card.environment()
+    assert words["BOOT_ORDER"].split()[0] == tells(box)["slot"] and words[f"BOOT_{tells(box)['slot']}_LEFT"] == "3"
+    assert box.card.read("version.txt") == b"9.9.9\n" and box.card.read("overlays/new.txt") == b"new\n"
+
+
+def test_a_system_that_loses_the_cameras_is_put_back_and_not_taken_again_from_the_stick_that_brought_it(box):
+    before = tells(box)["slot"]
+    with Stick({"pulsebox-9.4.0.raucb": without_cameras(), "pulsebox-9.1.9.raucb": of_another_key()}) as stick:
+        stick.plug(box)
+        box.until_restarted(WRITING + START)
+        assert facts(box, "start")["slot"] != before, "the new system was tried"
+        box.until_restarted(START + 90)
+        is_back(box, before, "9.4.0", "cam-0")
+        looked = "journalctl -b --no-pager -u pulsebox-usb@sda1"
+        box.until("the stick was looked at again", lambda: "not again from a stick" in box.run(looked).text, 180)
+        stick.unplug(box)
