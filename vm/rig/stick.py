@@ -30,7 +30,8 @@ class Stick:
     def __enter__(self) -> "Stick":
         handle, name = tempfile.mkstemp(prefix="pulsebox-stick-", suffix=".img")
         self._path = Path(name)
-        entry = struct.pack("<B3sB3sII", 0, b"\xfe\xff\xff", FAT32, b"\xfe\xff\xff", START // 512, (SIZE - START) // 512)
+        where = (START // 512, (SIZE - START) // 512)
+        entry = struct.pack("<B3sB3sII", 0, b"\xfe\xff\xff", FAT32, b"\xfe\xff\xff", *where)
         with os.fdopen(handle, "r+b") as file:
             file.truncate(SIZE)
             file.seek(446)
@@ -38,7 +39,7 @@ class Stick:
             file.seek(510)
             file.write(b"\x55\xaa")
         volume = f"{self._path}@@{START}"
-        _run("mformat", "-i", volume, "-F", "-v", "STICK", "-T", str((SIZE - START) // 512), "::")
+        _run("mformat", "-i", volume, "-F", "-v", "STICK", "-T", str(where[1]), "::")
         for name, content in self._files.items():
             _run("mcopy", "-i", volume, str(content), f"::{name}")
         return self
