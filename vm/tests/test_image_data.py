@@ -145,8 +145,8 @@ def test_a_damaged_superblock_is_repaired_and_so_is_what_can_only_be_read_after_
     box.until("the fact says it", lambda: facts(box, "data")["state"] == "readonly", 120)
     box.until("the page says it", lambda: box.get("/api/system")["overall"] == "storage_fault", 60)
     says(box, box.get("/api/system"), "readonly")
-    checked = box.camera("yard")["last_check"]
-    box.until("the checks go on", lambda: box.camera("yard")["last_check"] != checked, 120)
+    checked = box.camera("yard")["checked_at"]
+    box.until("the checks go on", lambda: box.camera("yard")["checked_at"] != checked, 120)
 
     box.restart()
     assert facts(box, "data")["state"] == "repaired"
