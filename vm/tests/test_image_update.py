@@ -85,7 +85,7 @@ def without_cameras() -> Path:
     """Nothing reaches the network where the cameras are. networkd removes routes of others, so this one is kept up."""
     no_way = b"[Service]\nExecStart=/bin/sh -c 'while :; do ip route replace blackhole 10.0.2.2; sleep 1; done'\n"
     wanted = f"{UNITS}/multi-user.target.wants/no-way.service"
-    return system("9.4.0", {f"{UNITS}/no-way.service": no_way, wanted: b"link:../no-way.service"})
+    return system("10.4.0", {f"{UNITS}/no-way.service": no_way, wanted: b"link:../no-way.service"})
 
 
 def upload(box: Appliance, body: bytes, install: bool = True) -> int:
@@ -274,12 +274,12 @@ def test_a_cut_while_writing_costs_nothing_and_a_second_try_brings_the_new_syste
 
 def test_a_system_that_loses_the_cameras_is_put_back_and_not_taken_again_from_the_stick_that_brought_it(box):
     before = tells(box)["slot"]
-    with Stick({"pulsebox-9.4.0.raucb": without_cameras(), "pulsebox-9.1.9.raucb": of_another_key()}) as stick:
+    with Stick({"pulsebox-10.4.0.raucb": without_cameras(), "pulsebox-9.1.9.raucb": of_another_key()}) as stick:
         stick.plug(box)
         box.until_restarted(WRITING + START)
         assert facts(box, "start")["slot"] != before, "the new system was tried"
         gives_up(box, CAMERAS_ARE_LOST)
-        is_back(box, before, "9.4.0", "cam-0")
+        is_back(box, before, "10.4.0", "cam-0")
         looked = "journalctl -b --no-pager -u pulsebox-usb@sda1"
         box.until("the stick was looked at again", lambda: "not again from a stick" in box.run(looked).text, 180)
         stick.unplug(box)

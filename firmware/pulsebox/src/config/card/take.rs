@@ -132,6 +132,8 @@ fn put(folder: &Path, name: &str, text: &str, owner: Option<(u32, u32)>) -> io::
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, folder.join(name))?;
+    // On FAT only the file's own fsync writes its entry: the folder's alone frees what the old one named.
+    file.sync_all()?;
     sync(folder)
 }
 
@@ -142,8 +144,8 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// The data folder.
@@ -214,6 +216,7 @@ impl Card<'_> {
         put(self.folder, TAKEN, &taken, None)?;
         // Renamed first: half overwritten, it must not be taken for a configuration.
         fs::rename(self.folder.join(name), self.folder.join(ERASE))?;
+        sync(&self.folder.join(ERASE))?;
         sync(self.folder)?;
         self.erase(ERASE)
     }
