@@ -30,9 +30,9 @@ test-ha: page  ## the real Home Assistant finds the box and its cameras, over a 
 	@scripts/need test-ha
 	@scripts/test-ha
 
-vm-test: page  ## real kernel drivers, and the appliance from power-on, in QEMU (the first time fetches 500 MB); IMAGE=pulsebox.img is a true one
+vm-test: page  ## real kernel drivers, and the appliance from power-on, in QEMU (the first time fetches 500 MB); IMAGE=pulsebox.img is a true one; ALL=1 runs the long ones too
 	@scripts/need test-vm
-	@PULSEBOX_VM_IMAGE=$(IMAGE) scripts/test-vm
+	@PULSEBOX_VM_IMAGE=$(IMAGE) PULSEBOX_VM_ALL=$(ALL) scripts/test-vm
 
 powercut: page  ## the appliance's power is cut N=100 times at random moments, and nothing that it told of may be lost
 	@scripts/need test-vm

@@ -9,6 +9,7 @@ Tests are put in the order of the machine that they use, so that each is booted 
 """
 
 import os
+import re
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -81,7 +82,27 @@ def pulsebox():
         yield lambda machine, config, **more: stack.enter_context(Pulsebox(machine, config, **more))
 
 
-def pytest_collection_modifyitems(items):
+# Each of these takes minutes and several starts of the appliance; together they do not fit into what is run on every
+# change. `make vm-test ALL=1` runs them too, and so does naming one by -k.
+LONG = re.compile(
+    "test_image_causes|test_image_powercut|joins_the_wireless|without_a_file|test_image_data.*(first_start|each_step|cannot_be|"
+    "larger_card)|loses_the_cameras"
+)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says in plain words what was left out."""
+    left = [item.name for item in terminalreporter.stats.get("deselected", []) if LONG.search(item.nodeid)]
+    if left and not os.environ.get("PULSEBOX_VM_ALL"):
+        terminalreporter.write_line(f"NOT RUN, for they are long (make vm-test ALL=1): {', '.join(left)}")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not os.environ.get("PULSEBOX_VM_ALL") and not config.option.keyword:
+        long = [item for item in items if LONG.search(item.nodeid)]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+
     def machine_of(item) -> int:
         return next((rank for rank, name in enumerate(MACHINES) if name in item.fixturenames), len(MACHINES))
 

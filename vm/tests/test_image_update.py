@@ -25,6 +25,7 @@ UNITS = "/usr/lib/systemd/system"
 # A host that is busy does not let an emulated box feed its watchdog every 14 s while it writes a whole system.
 PATIENT = {"/usr/lib/systemd/system.conf.d/90-test.conf": b"[Manager]\nRuntimeWatchdogSec=10min\n"}
 BE_PATIENT = (
+    "until [ -S /run/dbus/system_bus_socket ]; do sleep 0.2; done; "
     "busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager "
     "RuntimeWatchdogUSec t 600000000"
 )
