@@ -18,4 +18,4 @@ pub mod wellness;
 pub use self::asks::{Ask, Asks};
 pub use self::facts::Facts;
 pub use self::places::Places;
-pub use self::room::{Means, Room};
+pub use self::room::{Means, NotAsked, Room};

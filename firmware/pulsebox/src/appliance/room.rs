@@ -33,6 +33,30 @@ pub struct Means {
     pub places: Places,
 }
 
+/// Why root's jobs were not asked.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAsked {
+    /// What goes on and must end first, a clause.
+    #[error("{0}")]
+    Busy(&'static str),
+    /// There is nothing to install.
+    #[error("no update waits")]
+    NothingWaits,
+    /// The folder of asks cannot be written.
+    #[error("{} cannot be asked for: {source}", ask.name())]
+    Unheard {
+        /// What was to be asked for.
+        ask: Ask,
+        /// Why it cannot be.
+        source: io::Error,
+    },
+}
+
+/// Nothing goes on.
+fn free(why: Option<&'static str>) -> Result<(), NotAsked> {
+    why.map_or(Ok(()), |why| Err(NotAsked::Busy(why)))
+}
+
 /// The appliance. Cheap to clone; clones are one.
 #[derive(Clone, Debug)]
 pub struct Room {
@@ -109,7 +133,7 @@ impl Room {
     }
 
     /// Why the box must not be restarted now, a clause; none where it may.
-    pub fn writing(&self) -> Option<&'static str> {
+    fn writing(&self) -> Option<&'static str> {
         match self.update_state() {
             Some(UpdateState::Checking) => Some("an update is being checked"),
             Some(UpdateState::Writing) => Some("an update is being written"),
@@ -120,18 +144,49 @@ impl Room {
 
     /// Why the box must not be wiped now, a clause; none where it may: with the trial wiped as well, a system that nobody
     /// has proved would be taken for a good one.
-    pub fn keeping(&self) -> Option<&'static str> {
+    fn keeping(&self) -> Option<&'static str> {
         let is_trying = self.update_state() == Some(UpdateState::Trying);
         self.writing().or(is_trying.then_some("the last update is on trial still, ten minutes at most"))
     }
 
-    /// Asks root's jobs for something.
+    /// Has the bundle installed that waits.
+    ///
+    /// # Errors
+    /// None waits, or another update goes on.
+    pub async fn install(&self) -> Result<(), NotAsked> {
+        free(self.busy())?;
+        if self.update_state() != Some(UpdateState::Waiting) {
+            return Err(NotAsked::NothingWaits);
+        }
+        self.ask(Ask::Install).await
+    }
+
+    /// Has the box restarted.
+    ///
+    /// # Errors
+    /// An update is being written.
+    pub async fn restart(&self) -> Result<(), NotAsked> {
+        free(self.writing())?;
+        self.ask(Ask::Restart).await
+    }
+
+    /// Has the box wiped and restarted.
+    ///
+    /// # Errors
+    /// An update is being written, or is on trial.
+    pub async fn reset(&self) -> Result<(), NotAsked> {
+        free(self.keeping())?;
+        self.ask(Ask::Reset).await
+    }
+
+    /// Asks root's jobs for something, whatever goes on.
     ///
     /// # Errors
     /// The folder of asks cannot be written.
-    pub async fn ask(&self, ask: Ask) -> io::Result<()> {
+    pub async fn ask(&self, ask: Ask) -> Result<(), NotAsked> {
         let asks = self.asks.clone();
-        spawn_blocking(move || asks.ask(ask)).await.map_err(io::Error::other)?
+        let asked = spawn_blocking(move || asks.ask(ask)).await.map_err(io::Error::other).flatten();
+        asked.map_err(|source| NotAsked::Unheard { ask, source })
     }
 
     /// Keeps the board true, and `up` and `wellness` for root's jobs, until `stop`.

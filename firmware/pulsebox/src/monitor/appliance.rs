@@ -25,8 +25,7 @@ pub struct Appliance {
 impl Appliance {
     /// Whether the power must not be cut: an update is being looked at or written, or its restart follows.
     pub fn is_updating(&self) -> bool {
-        use UpdateState::{Checking, Writing, Written};
-        self.update_state().is_some_and(|state| matches!(state, Checking | Writing | Written))
+        self.update_state().is_some_and(UpdateState::is_writing)
     }
 
     /// How the update is, where that is known.
@@ -208,6 +207,13 @@ words! {
         Failed = "failed": "failed",
         /// The new system was not well; the former one is back.
         RolledBack = "rolled_back": "rolled back",
+    }
+}
+
+impl UpdateState {
+    /// Whether the power must not be cut: a bundle is being looked at or written, or its restart follows.
+    pub fn is_writing(self) -> bool {
+        matches!(self, Self::Checking | Self::Writing | Self::Written)
     }
 }
 

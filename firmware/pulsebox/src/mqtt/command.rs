@@ -10,10 +10,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::Means;
-use crate::appliance::{Ask, Room};
+use crate::appliance::{NotAsked, Room};
 use crate::config::edit::{self, Change, set_stream_keys};
-use crate::monitor;
-use crate::monitor::appliance::UpdateState;
+use crate::monitor::Ask;
 use crate::monitor::board::State;
 
 /// The largest payload, bytes.
@@ -217,8 +216,8 @@ async fn carry_out(means: &Means, camera: Option<&str>, order: &Order) -> Result
         (Wish::Identify | Wish::Install | Wish::Restart, Some(_)) => {
             Err(format!("`{}` is for the box; send it to pulsebox/{}/cmd", order.wish.name(), means.box_id))
         }
-        (Wish::Install, None) => install(means).await,
-        (Wish::Restart, None) => restart(means).await,
+        (Wish::Install, None) => appliance(means)?.install().await.map_err(not_asked),
+        (Wish::Restart, None) => appliance(means)?.restart().await.map_err(not_asked),
         (Wish::Check, None) => check_all(means).await,
         (Wish::Check, Some(id)) => check(means, id),
         (Wish::Pause, Some(id)) => {
@@ -243,28 +242,13 @@ fn appliance(means: &Means) -> Result<&Room, String> {
     means.appliance.as_ref().ok_or_else(|| "this machine is no Pulsebox appliance; use the system's own tools".into())
 }
 
-async fn ask(room: &Room, ask: Ask) -> Result<(), String> {
-    let asked = room.ask(ask).await;
-    asked.map_err(|error| format!("the box's own jobs cannot be asked ({error}); try again in a minute"))
-}
-
-/// Installs the update that waits.
-async fn install(means: &Means) -> Result<(), String> {
-    let room = appliance(means)?;
-    if let Some(why) = room.busy() {
-        return Err(format!("{why}; wait until it has ended"));
-    }
-    if room.update_state() != Some(UpdateState::Waiting) {
-        return Err("no update waits; upload one on the page".into());
-    }
-    ask(room, Ask::Install).await
-}
-
-async fn restart(means: &Means) -> Result<(), String> {
-    let room = appliance(means)?;
-    match room.writing() {
-        Some(why) => Err(format!("{why}; wait until it has ended")),
-        None => ask(room, Ask::Restart).await,
+fn not_asked(why: NotAsked) -> String {
+    match why {
+        NotAsked::Busy(why) => format!("{why}; wait until it has ended"),
+        NotAsked::NothingWaits => format!("{why}; upload one on the page"),
+        NotAsked::Unheard { source, .. } => {
+            format!("the box's own jobs cannot be asked ({source}); try again in a minute")
+        }
     }
 }
 
@@ -280,7 +264,7 @@ fn check(means: &Means, id: &str) -> Result<(), String> {
         return Err(format!("`{id}` is paused; send `resume` first"));
     }
     let busy = || "the monitor has too much to do; try again in a moment".to_owned();
-    means.orders.ask(id, monitor::Ask::Check).then_some(()).ok_or_else(busy)
+    means.orders.ask(id, Ask::Check).then_some(()).ok_or_else(busy)
 }
 
 /// Every camera that is not paused; there may be more of them than orders may wait.
@@ -292,7 +276,7 @@ async fn check_all(means: &Means) -> Result<(), String> {
     };
     for (asked, id) in ids.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
-        if !means.orders.ask_within(id, monitor::Ask::Check, left).await {
+        if !means.orders.ask_within(id, Ask::Check, left).await {
             let all = ids.len();
             return Err(format!(
                 "the monitor has too much to do and checks {asked} of {all} cameras; try again in a moment"

@@ -20,8 +20,7 @@ use super::body::JsonBody;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
 use crate::appliance::upload::{Refused, Upload};
-use crate::appliance::{Ask, Room};
-use crate::monitor::appliance::UpdateState;
+use crate::appliance::{Ask, NotAsked, Room};
 
 /// How long a bundle may take in all: nobody may hold the one place for uploads for ever.
 const UPLOAD_DEADLINE: Duration = Duration::from_secs(2 * 3600);
@@ -38,15 +37,19 @@ fn room(shared: &Shared) -> Result<&Room, ApiError> {
     shared.appliance.as_ref().ok_or_else(|| ApiError::not_found("this machine is not a Pulsebox appliance", advice))
 }
 
-async fn ask(room: &Room, ask: Ask) -> Result<(), ApiError> {
-    room.ask(ask).await.map_err(|error| {
-        log::error!("{} cannot be asked for: {error}", ask.name());
-        ApiError::busy(
-            "the box's own jobs cannot be asked now",
-            "Try again in a minute; else cut the power and start it again.",
-            60,
-        )
-    })
+fn not_asked(why: NotAsked) -> ApiError {
+    match why {
+        NotAsked::Busy(why) => conflict(why),
+        NotAsked::NothingWaits => ApiError::conflict(why.to_string(), "Upload one with POST /api/update."),
+        NotAsked::Unheard { .. } => {
+            log::error!("{why}");
+            ApiError::busy(
+                "the box's own jobs cannot be asked now",
+                "Try again in a minute; else cut the power and start it again.",
+                60,
+            )
+        }
+    }
 }
 
 fn conflict(why: &str) -> ApiError {
@@ -93,7 +96,7 @@ pub(super) async fn upload(
     let received = timeout(UPLOAD_DEADLINE, receive(upload, request.into_body().into_data_stream())).await;
     let bytes = received.unwrap_or_else(|_| Err(late(UPLOAD_DEADLINE)))?;
     log::info!("an update of {bytes} bytes was uploaded");
-    ask(room, if install { Ask::Install } else { Ask::Check }).await?;
+    room.ask(if install { Ask::Install } else { Ask::Check }).await.map_err(not_asked)?;
     drop(place);
     Ok((StatusCode::ACCEPTED, Json(Uploaded { bytes, install })))
 }
@@ -176,14 +179,7 @@ pub(super) async fn install(
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, ApiError> {
     Params::read(query.as_deref(), &[])?;
-    let room = room(&shared)?;
-    if let Some(why) = room.busy() {
-        return Err(conflict(why));
-    }
-    if room.update_state() != Some(UpdateState::Waiting) {
-        return Err(ApiError::conflict("no update waits", "Upload one with POST /api/update."));
-    }
-    ask(room, Ask::Install).await?;
+    room(&shared)?.install().await.map_err(not_asked)?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -201,11 +197,7 @@ pub(super) async fn restart(
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, ApiError> {
     Params::read(query.as_deref(), &[])?;
-    let room = room(&shared)?;
-    if let Some(why) = room.writing() {
-        return Err(conflict(why));
-    }
-    ask(room, Ask::Restart).await?;
+    room(&shared)?.restart().await.map_err(not_asked)?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -238,9 +230,6 @@ pub(super) async fn reset(
         let advice = format!("Send {{\"confirm\":\"{CONFIRM}\"}}; everything on the box is wiped then.");
         return Err(ApiError::unfit("a factory reset has to be confirmed", advice));
     }
-    if let Some(why) = room.keeping() {
-        return Err(conflict(why));
-    }
-    ask(room, Ask::Reset).await?;
+    room.reset().await.map_err(not_asked)?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -23,16 +23,16 @@ pub(super) struct Update<'a> {
 impl<'a> Update<'a> {
     /// `version` of the program, where the image's is not known.
     pub fn of(appliance: &'a Appliance, version: &'a str) -> Self {
-        use UpdateState::{Checking, Trying, Waiting, Writing, Written};
+        use UpdateState::{Trying, Waiting, Writing};
         let installed_version = appliance.version.as_deref().unwrap_or(version);
         let update = appliance.update.as_ref();
-        let on_its_way = update.filter(|update| matches!(update.state, Waiting | Checking | Writing | Written));
+        let on_its_way = update.filter(|update| update.state == Waiting || update.state.is_writing());
         let latest = on_its_way.and_then(|update| update.version.as_deref());
         Self {
             title: "Pulsebox",
             installed_version,
             latest_version: latest.unwrap_or(installed_version),
-            in_progress: update.is_some_and(|update| matches!(update.state, Checking | Writing | Written | Trying)),
+            in_progress: update.is_some_and(|update| update.state == Trying || update.state.is_writing()),
             update_percentage: update.filter(|update| update.state == Writing).and_then(|update| update.percent),
             release_summary: update
                 .and_then(|update| update.message.as_deref())
