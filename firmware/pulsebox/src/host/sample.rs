@@ -56,26 +56,16 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
         };
         board.change_host(|host| {
             // The rest is others' to say.
-            let BoxStatus {
-                network,
-                storage_fault,
-                config_fault,
-                bytes_written,
-                broker,
-                identify_until,
-                leds,
-                appliance,
-                ..
-            } = std::mem::take(host);
+            let others = std::mem::take(host);
             *host = BoxStatus {
-                network,
-                storage_fault,
-                config_fault,
-                bytes_written,
-                broker,
-                identify_until,
-                leds,
-                appliance,
+                network: others.network,
+                storage_fault: others.storage_fault,
+                config_fault: others.config_fault,
+                bytes_written: others.bytes_written,
+                broker: others.broker,
+                identify_until: others.identify_until,
+                leds: others.leds,
+                appliance: others.appliance,
                 ..sampled
             };
         });
