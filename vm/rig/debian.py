@@ -12,7 +12,7 @@ from pathlib import Path
 from vm.rig import cpio, kernel, packages
 from vm.rig.cache import cached, key_of
 from vm.rig.paths import REPOSITORY
-from vm.rig.root import UNWANTED, device_tree, link, users, write
+from vm.rig.root import UNWANTED, device_tree, initial_root, link, users, write
 
 FILES = REPOSITORY / "vm" / "image"
 
@@ -110,7 +110,7 @@ def base() -> Base:
         shutil.copy(parts.image, place / "Image")
         device_tree(parts.pi_device_tree, place / "pi.dtb")
         index = place / "modules/usr/lib/modules" / parts.release
-        (place / "initrd").write_bytes(_initial_root(place / "root", index))
+        (place / "initrd").write_bytes(initial_root(place / "root", FILES / "init", index, BOOT_MODULES))
         shutil.rmtree(place / "packages")
 
     what = "a root of Debian's packages in Buildroot's shape (150 MB to fetch, about a minute)"
@@ -172,7 +172,7 @@ def _commands(root: Path) -> None:
 
 # Commands of Debian's util-linux, mount and fdisk packages that Buildroot's basic set lacks.
 _OTHER_UTIL_LINUX = frozenset(
-    "addpart delpart partx resizepart enosys exch fadvise fallocate hardlink ionice lsfd lsirq lslogins lsmem lastlog2"
+    "addpart delpart resizepart enosys exch fadvise fallocate hardlink ionice lsfd lsirq lslogins lsmem lastlog2"
     " nsenter pipesz rename.ul run-parts savelog script scriptlive scriptreplay setpriv setterm su taskset uclampset"
     " unshare utmpdump wdctl waitpid bits chmem coresched ctrlaltdel fsck.cramfs fsck.minix mkfs.bfs mkfs.cramfs mkfs.minix"
     " pivot_root runuser switch_root zramctl cfdisk blkzone blkpr chfn chsh getty".split()
@@ -245,20 +245,6 @@ def _certificates(root: Path) -> None:
     """One file of all authorities, as the package's script would make it."""
     found = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
     write(root / "etc/ssl/certs/ca-certificates.crt", "".join(path.read_text() for path in found))
-
-
-def _initial_root(root: Path, modules: Path) -> bytes:
-    archive = cpio.Cpio()
-    for folder in ("bin", "dev", "proc", "sys", "root"):
-        archive.folder(folder)
-    archive.device("dev/console", 5, 1)
-    archive.file("bin/busybox", (root / "usr/bin/busybox").read_bytes(), 0o755)
-    archive.file("init", (FILES / "init").read_bytes(), 0o755)
-    order = kernel.closure(modules, BOOT_MODULES)
-    for path in order:
-        archive.file(f"modules/{Path(path).name}", (modules / path).read_bytes())
-    archive.file("modules/order", "".join(f"{Path(path).name}\n" for path in order).encode())
-    return archive.data()
 
 
 def _remove(path: Path) -> None:

@@ -79,7 +79,8 @@ def boot_files(kernel_name: str = "trixie") -> Boot:
         kernel.copy_modules(parts, work / "root")
         shutil.copy(parts.image, place / "vmlinuz")
         device_tree(parts.pi_device_tree, place / "pi.dtb")
-        (place / "initrd").write_bytes(_initial_root(work / "root", parts.release))
+        modules = work / "root/usr/lib/modules" / parts.release
+        (place / "initrd").write_bytes(initial_root(work / "root", GUEST / "init", modules, kernel.BOOT_MODULES))
         squash(work / "root", place / "root.squashfs")
         shutil.rmtree(work)
 
@@ -149,15 +150,15 @@ def device_tree(source: Path, target: Path) -> None:
     run(["fdtput", "-t", "u", str(target), "/leds/led-act", "gpios", chip, str(ACT_LINE), "0"])
 
 
-def _initial_root(root: Path, release: str) -> bytes:
-    modules = root / "usr/lib/modules" / release
+def initial_root(root: Path, init: Path, modules: Path, wanted: tuple[str, ...]) -> bytes:
+    """The kernel's first root: this root's busybox, `init`, and the `wanted` ones of a kernel's `modules`."""
     archive = cpio.Cpio()
-    for folder in ("bin", "dev", "proc", "sys"):
+    for folder in ("bin", "dev", "proc", "sys", "root"):
         archive.folder(folder)
     archive.device("dev/console", 5, 1)
     archive.file("bin/busybox", (root / "usr/bin/busybox").read_bytes(), 0o755)
-    archive.file("init", (GUEST / "init").read_bytes(), 0o755)
-    order = kernel.closure(modules, kernel.BOOT_MODULES)
+    archive.file("init", init.read_bytes(), 0o755)
+    order = kernel.closure(modules, wanted)
     for path in order:
         archive.file(f"modules/{Path(path).name}", (modules / path).read_bytes())
     archive.file("modules/order", "".join(f"{Path(path).name}\n" for path in order).encode())

@@ -13,7 +13,7 @@ from vm.rig import data
 from vm.rig.appliance import Appliance
 from vm.rig.card import GIB, Card, CardError
 from vm.rig.data import MIB
-from vm.tests.test_image_data import LONG, SECRET, UNWATCHED, cut_as_soon, facts, on_the_card
+from vm.tests.test_image_data import LONG, SECRET, cut_as_soon, facts, on_the_card
 
 SSH = 22
 # The exposure that `systemd-analyze security` gives the daemon: 10 is anything, 0 nothing.
@@ -26,7 +26,7 @@ org.freedesktop.systemd1.Manager RuntimeWatchdogUSec t $s; done"
 @pytest.fixture(scope="module")
 def box():
     """A box without authorized_keys on its card, at rest after its first start."""
-    with Appliance(Card.new(GIB), name="image-causes", ports=(80, SSH), options=UNWATCHED) as box:
+    with Appliance(Card.new(GIB), name="image-causes", ports=(80, SSH)) as box:
         box.until_up()
         box.until_healthy(LONG)
         assert box.until_settled(LONG) == ("running", "")
@@ -118,7 +118,7 @@ def test_a_power_cut_during_a_factory_reset_only_delays_it(appliance):
         except CardError:
             return False  # In the middle of a write.
 
-    box = appliance(card, options=UNWATCHED)
+    box = appliance(card)
     cut_as_soon(box, "the file is renamed", lambda: named("RESETTING"))
     box.power_on()
     cut_as_soon(box, "p4 is unmade", lambda: card.partitions[data.NUMBER].kind == data.BEING_MADE)

@@ -17,8 +17,6 @@ SECRET = b"a secret of the last owner, which nobody after him may read"
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 # Until what a start brings: it is emulated, on a machine that does other things too.
 LONG = 600
-# Such a machine lets an emulated box feed its watchdog too late, which is no finding: here it bites nobody.
-UNWATCHED = ("-action", "watchdog=none")
 
 # A table whose p4 begins where ours does.
 ENTER_P4 = "printf 'label: dos\\n/tmp/card4 : start=1327104, type=83\\n' | sfdisk -q --no-reread --no-tell-kernel"
@@ -72,7 +70,7 @@ def on_the_card(box: Appliance) -> bool:
 
 
 def test_the_first_start_makes_it_and_later_ones_keep_what_is_on_it(appliance):
-    box = appliance(Card.new(2 * GIB), options=UNWATCHED)
+    box = appliance(Card.new(2 * GIB))
     box.until_up()
     assert facts(box, "data")["state"] == "new"
     assert facts(box, "start")["cause"] == "first"
@@ -106,7 +104,7 @@ def test_a_power_cut_at_each_step_of_making_it(appliance):
     def kind() -> int:
         return card.partitions[data.NUMBER].kind if data.NUMBER in card.partitions else 0
 
-    box = appliance(card, options=UNWATCHED)
+    box = appliance(card)
     cut_as_soon(box, "it is in the table", lambda: kind() != 0)
     assert kind() == data.BEING_MADE
     box.power_on()
@@ -136,7 +134,7 @@ def cut_as_soon(box: Appliance, what: str, holds: Callable[[], bool]) -> None:
 def test_a_damaged_superblock_is_repaired_and_so_is_what_can_only_be_read_after_an_error(appliance):
     card = used({"pulsebox/note": b"kept"})
     data.without_superblock(card)
-    box = appliance(card, options=UNWATCHED)
+    box = appliance(card)
     box.until_up()
     says(box, watches(box), "repaired")
     assert box.ask("cat /etc/machine-id /data/pulsebox/note").split() == [MACHINE_ID, "kept"]
@@ -158,7 +156,7 @@ def test_what_cannot_be_repaired_stays_as_it_is_until_a_factory_reset(appliance)
     data.without_superblock(card, copies=True)
     before = data.content(card)
     assert SECRET in before
-    box = appliance(card, options=UNWATCHED)
+    box = appliance(card)
     box.until_up()
     assert facts(box, "data")["state"] == "memory"
     assert "factory reset" in facts(box, "data")["message"]
@@ -182,7 +180,7 @@ def test_what_cannot_be_repaired_stays_as_it_is_until_a_factory_reset(appliance)
 def test_on_a_larger_card_it_grows_and_a_full_one_goes_on(appliance):
     # The history is damaged too: the daemon sets it aside. The rest is nearly full: to write is slow here.
     files = {"pulsebox/history.sqlite": b"not a database " * 4096, "pulsebox/more": bytes(range(256)) * (270 * 4096)}
-    box = appliance(used(files, size=344 * MIB), options=UNWATCHED)
+    box = appliance(used(files, size=344 * MIB))
     box.until_up()
     says(box, watches(box), "grown")
     assert box.ask("cat /etc/machine-id").strip() == MACHINE_ID
