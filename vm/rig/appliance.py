@@ -9,6 +9,7 @@ Only the Pi's firmware before U-Boot is missing.
 """
 
 import time
+from pathlib import Path
 
 from vm.rig import debian, uboot
 from vm.rig.api import Api
@@ -28,7 +29,8 @@ class Appliance(Machine, Api):
     """One box with this card in it. `with` switches it on, and off (as by the plug) at the end.
 
     `kind` is `virt` or `raspi3b`. `ports` of the guest are forwarded to 127.0.0.1: `box.port(80)`. `options` are more
-    of QEMU's. `log` keeps the serial line's words of all its boots, from the first power-on.
+    of QEMU's. With `records`, each write to the card is kept, for `vm.rig.writes`. `log` keeps the serial line's words of
+    all its boots, from the first power-on.
     """
 
     def __init__(
@@ -40,10 +42,12 @@ class Appliance(Machine, Api):
         ports: tuple[int, ...] = (80,),
         options: tuple[str, ...] = (),
         deadline: float | None = None,
+        records: bool = False,
     ) -> None:
         deadline = deadline if deadline is not None else UP_DEADLINE.get(kind)
         super().__init__(kind, name=name, ports=ports, options=options, deadline=deadline, reboots=True)
         self.card = card
+        self.writes = card.log() if records else None
 
     def start(self) -> None:
         """The first power-on: with an empty log."""
@@ -56,7 +60,7 @@ class Appliance(Machine, Api):
         # In the cache before the clock runs.
         loader = uboot.loader(self.kind.name)
         self.powered_at = time.monotonic()
-        self._switch_on(lambda sockets: [*_hardware(self.kind, loader, self.card), *self._lines(sockets), *self._options])
+        self._switch_on(lambda sockets: [*_hardware(self.kind, loader, self.card, self.writes), *self._lines(sockets), *self._options])
 
     def cut(self) -> None:
         """Pulls the plug: QEMU is killed. What the card has taken is on it, nothing else."""
@@ -102,13 +106,17 @@ class Appliance(Machine, Api):
             return self.tail(lines)
 
 
-def _hardware(kind: Kind, loader, card: Card) -> list[str]:
+def _hardware(kind: Kind, loader: Path, card: Card, writes: Path | None) -> list[str]:
+    drive = f"format=raw,{_CACHE},file={card.path}"
+    if writes is not None:
+        writes.write_bytes(b"")
+        drive = f"driver=blklogwrites,{_CACHE},file.driver=raw,file.file.filename={card.path},log.filename={writes}"
     if kind.name == "virt":
         return [
             *kind.options,
             "-bios", str(loader),
             "-device", "sdhci-pci",
-            "-drive", f"if=none,id=card,format=raw,{_CACHE},file={card.path}",
+            "-drive", f"if=none,id=card,{drive}",
             "-device", "sd-card,drive=card",
             "-device", "i6300esb",
             # A busy host lets the box feed it too late. A test of it has it bite by the monitor's `set-action`.
@@ -120,7 +128,7 @@ def _hardware(kind: Kind, loader, card: Card) -> list[str]:
         "-dtb", str(debian.base().device_tree),
         # What the Pi's firmware would hand on. Opening QEMU's watchdog of the Pi resets it at once.
         "-append", f"{kind.command_line} systemd.watchdog_sec=0",
-        "-drive", f"if=sd,format=raw,{_CACHE},file={card.path}",
+        "-drive", f"if=sd,{drive}",
     ]  # fmt: skip
 
 

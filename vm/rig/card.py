@@ -54,11 +54,35 @@ class Card:
         _run(["cp", "--sparse=always", "--reflink=auto", str(self.path), str(other.path)])
         return other
 
+    def log(self) -> Path:
+        """A file beside it for what is written onto it. Removed with the card."""
+        path = self.path.with_suffix(".writes")
+        weakref.finalize(self, path.unlink, missing_ok=True)
+        return path
+
+    def part(self, partition: int) -> Path:
+        """A file with what this partition holds now, holes as holes. Removed with the card."""
+        place, path = self.partitions[partition], self.path.with_suffix(f".p{partition}")
+        weakref.finalize(self, path.unlink, missing_ok=True)
+        path.unlink(missing_ok=True)
+        with self.path.open("rb") as source, path.open("wb") as target:
+            target.truncate(place.length)
+            at, end = place.start, place.start + place.length
+            while (at := _data(source.fileno(), at)) < end:
+                hole = min(os.lseek(source.fileno(), at, os.SEEK_HOLE), end)
+                while at < hole:
+                    at += os.copy_file_range(source.fileno(), target.fileno(), hole - at, at, at - place.start)
+        return path
+
     # ---- p1, by file
 
     def put(self, name: str, content: bytes) -> None:
         """Writes a file of p1, as a PC does."""
         _run(["mcopy", "-o", "-i", self._first(), "-", f"::{name}"], content)
+
+    def make_folder(self, name: str) -> None:
+        """Makes a folder on p1."""
+        _run(["mmd", "-i", self._first(), f"::{name}"])
 
     def read(self, name: str) -> bytes:
         """A file of p1. CardError where there is none."""
@@ -111,11 +135,19 @@ class Card:
     def _place(cls) -> Path:
         CARDS.mkdir(parents=True, exist_ok=True)
         # A run that was killed could not remove its own.
-        for left in CARDS.glob("*-*.img"):
+        for left in CARDS.glob("[0-9]*-*"):
             if not Path(f"/proc/{left.name.split('-')[0]}").exists():
                 left.unlink(missing_ok=True)
         Card._made += 1
         return CARDS / f"{os.getpid()}-{Card._made}.img"
+
+
+def _data(file: int, at: int) -> int:
+    """Where there is something from here on; beyond every card where there is not."""
+    try:
+        return os.lseek(file, at, os.SEEK_DATA)
+    except OSError:
+        return 1 << 62
 
 
 def _run(command: list[str], given: bytes = b"") -> bytes:

@@ -161,15 +161,23 @@ def is_back(box: Appliance, slot: str, version: str, reason: str) -> None:
     assert box.run("test -e /data/rauc/trial").code != 0
 
 
-def just_written(new: Path, version: str, cameras: Simcam) -> Card:
-    """A card on which this bundle's system was just written to slot B, and is to be tried; A has seen two cameras."""
-    card = Card.new()
+def system_image(new: Path) -> bytes:
+    """What a bundle brings for a slot."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["unsquashfs", "-quiet", "-no-progress", "-d", f"{folder}/bundle", str(new), "system.img"]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
-        card.poke(SLOT_B, 0, Path(folder, "bundle/system.img").read_bytes())
+        return Path(folder, "bundle/system.img").read_bytes()
+
+
+def just_written(new: Path, version: str, cameras: Simcam, *, is_proved: bool = False) -> Card:
+    """A card on which this bundle's system was just written to slot B, and is to be tried; A has seen two cameras. Or
+    one on which it has proved itself since.
+    """
+    card = Card.new()
+    card.poke(SLOT_B, 0, system_image(new))
     trial = f"slot=B\nfrom=A\nversion={version}\nwas_failed=\nwas_up=cam-0,cam-1\nwas_network=yes\n".encode()
-    own = {"box/last-start": b"boot=x\nslot=A\n", "pulsebox/pulsebox.yaml": configuration(cameras), "rauc/trial": trial}
+    own = {"box/last-start": b"boot=x\nslot=A\n", "pulsebox/pulsebox.yaml": configuration(cameras)}
+    own |= {"rauc/good-B": f"version={version}\n".encode()} if is_proved else {"rauc/trial": trial}
     data.made(card, own)
     card.set_environment({"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "3"})
     return card
@@ -192,6 +200,24 @@ def test_a_new_system_that_never_reaches_its_programs_is_left_after_three_tries(
         box.until_up(2 * START)
         assert box.console_log.read_bytes().count(b"Pulsebox: slot B from partition 3") == 3
         is_back(box, "A", "9.1.0", "did not start: three tries")
+
+
+def test_a_good_system_that_was_cut_off_three_times_on_its_way_up_is_tried_again(appliance):
+    with Simcam(2, "--protocol", "http-mjpeg") as cameras:
+        card = just_written(system("9.9.1"), "9.9.1", cameras, is_proved=True)
+        card.set_environment({"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "0"})
+        box = appliance(card)
+        box.until_up(START)
+        assert (facts(box, "start")["slot"], facts(box, "start")["cause"]) == ("A", "rollback")
+        until_ready(box)
+        box.claim()
+        told = until_update(box, "rolled_back", "did not start this time")
+        assert "three times before it was up" in told["message"] and "again at the next start" in told["message"]
+        box.restart()
+        assert facts(box, "start")["slot"] == "B"
+        until_ready(box)
+        box.until("its tries are whole", lambda: box.card.environment()["BOOT_B_LEFT"] == "3", 120)
+        assert tells(box)["version"] == "9.9.1" and (tells(box).get("update") or {}).get("state") in (None, "none"), tells(box)
 
 
 @pytest.fixture(scope="module")

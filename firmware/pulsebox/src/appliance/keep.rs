@@ -1,7 +1,5 @@
 //! Files that the daemon keeps for root's jobs in `/run/pulsebox`: `up` and `wellness`.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::wellness::{Wellness, is_living};
@@ -32,10 +30,7 @@ impl Kept {
         }
         let done = match &text {
             Some(text) => on_disk::replace(&self.path, text),
-            None => fs::remove_file(&self.path).or_else(|error| match error.kind() {
-                io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            }),
+            None => on_disk::remove(&self.path).map(|_| ()),
         };
         match done {
             Ok(()) => (self.written, self.is_told) = (Some(text), false),

@@ -9,6 +9,9 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::task::spawn_blocking;
 
+use crate::config::on_disk;
+use crate::host::disk_space;
+
 /// The largest bundle, bytes.
 pub const BUNDLE_MAX: u64 = 300 << 20;
 /// This much of the data partition stays free for the history, bytes.
@@ -59,7 +62,7 @@ impl Upload {
             fs::create_dir_all(&folder)?;
             // Before the room is measured: what a broken upload left is free again.
             let file = fs::File::create(folder.join(PART))?;
-            let room = free(&folder)?.saturating_sub(ROOM_KEPT);
+            let room = disk_space(&folder)?.free.saturating_sub(ROOM_KEPT);
             Ok::<_, io::Error>((file, folder, room))
         })
         .await
@@ -126,10 +129,7 @@ impl Drop for Upload {
 pub fn clear(folder: &Path) -> io::Result<bool> {
     let mut was_there = [false; 2];
     for (is_there, name) in was_there.iter_mut().zip([BUNDLE, PART]) {
-        *is_there = match fs::remove_file(folder.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            removed => removed.map(|()| true)?,
-        };
+        *is_there = on_disk::remove(&folder.join(name))?;
     }
     Ok(was_there[0])
 }
@@ -142,11 +142,6 @@ fn place(folder: &Path) -> io::Result<()> {
 /// A disk that fills up while it is written says so itself.
 fn disk(error: io::Error) -> Refused {
     if error.kind() == io::ErrorKind::StorageFull { Refused::NoRoom } else { Refused::Disk(error) }
-}
-
-fn free(folder: &Path) -> io::Result<u64> {
-    let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ pub fn off(args: &OffArgs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut ended = ExitCode::SUCCESS;
-    let machine = machine(args.appliance);
+    let machine = Machine::of(args.appliance);
     let config = read(args.config.as_deref(), machine).or_else(|problem| {
         ended = fail(1, &problem);
         // A box that does not start for a mistake in its file says so on ACT, at least.
@@ -118,7 +118,7 @@ pub struct BootingArgs {
 /// Blinks as the card's row for a box that starts, until SIGTERM; then the lines are given back, and ACT blinks on by
 /// the kernel until the daemon takes it. Exit 0, also where nothing lights: a box starts without LEDs too.
 pub fn booting(args: &BootingArgs) -> ExitCode {
-    let machine = machine(args.appliance);
+    let machine = Machine::of(args.appliance);
     // So early, the file may not be there yet, or be one that is about to be refused.
     let config = read(args.config.as_deref(), machine).or_else(|_| read_text("", machine));
     let Ok(mut config) = config else { return ExitCode::SUCCESS };
@@ -148,10 +148,6 @@ async fn blink(config: &Config) {
         stage.play(Shown::plain(Sign::Booting), FOR_EVER, &stop).await;
     }
     stage.strike().await;
-}
-
-fn machine(appliance: bool) -> Machine {
-    if appliance { Machine::Appliance } else { Machine::Any }
 }
 
 fn read_text(text: &str, machine: Machine) -> Result<Config, String> {

@@ -46,7 +46,7 @@ const OPEN_AGAIN: Duration = Duration::from_secs(5);
 /// There they lie in `run`.
 pub fn run(config: &Path, data: &Path, appliance: bool, run: &Path) -> ExitCode {
     service::start_logging();
-    let machine = if appliance { Machine::Appliance } else { Machine::Any };
+    let machine = Machine::of(appliance);
     let store = match Store::load_on(config, machine) {
         Ok(store) => Arc::new(store),
         Err(error) => return fail(1, &unstartable(&error)),

@@ -18,6 +18,11 @@ pub enum Machine {
 }
 
 impl Machine {
+    /// As the option `--appliance` says.
+    pub fn of(appliance: bool) -> Self {
+        if appliance { Machine::Appliance } else { Machine::Any }
+    }
+
     /// Where the page is served without `web: listen:`.
     pub(super) fn listen(self) -> SocketAddr {
         match self {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::problem::{Errors, Place, Problem, ReadError};
@@ -67,23 +67,42 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
 /// Mode 0600, for it holds passwords. Blocks until it is on the disk.
 pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     // A link stays a link, and what it points to is replaced.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    put(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()), text, None)
+}
+
+/// As [`replace`], but a link is replaced itself: for root, in a folder that somebody else may write. `owner`: user and
+/// group, where the file is not to be the writer's.
+pub(super) fn put(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
     let temporary = beside(path, "new");
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let written = write_new(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    remove(&temporary)?;
+    let written = write_new(&temporary, text, owner).and_then(|file| fs::rename(&temporary, path).map(|()| file));
     if written.is_err() {
         let _ = fs::remove_file(&temporary); // the first error is the one to tell
     }
-    written?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    // On FAT only the file's own fsync writes its entry: the folder's alone frees what the old one named.
+    written?.sync_all()?;
+    sync(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+fn write_new(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    if let Some((user, group)) = owner {
+        fchown(&file, Some(user), Some(group))?;
+    }
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Has a file not be there; whether it was. Blocks for a moment.
+pub(crate) fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
+    }
+}
+
+/// Has a file, or a folder's list of files, be on the disk. Blocks.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }

@@ -46,13 +46,6 @@ fn former(path: &Path) -> Option<Json> {
     serde_json::from_str(&on_disk::read_text(&file(path)).ok()?).ok()
 }
 
-fn forget(path: &Path) -> io::Result<()> {
-    match fs::remove_file(file(path)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// When the trial that a box was started in ends: at once.
 pub(super) fn left_over(path: &Path, machine: Machine) -> Option<Instant> {
     (machine == Machine::Appliance && file(path).exists()).then(Instant::now)
@@ -112,7 +105,7 @@ impl Inner {
     }
 
     fn end_trial(&self) {
-        if let Err(error) = forget(&self.path) {
+        if let Err(error) = on_disk::remove(&file(&self.path)) {
             // It would only be undone at the next start.
             log::error!("{}: cannot be removed: {error}", file(&self.path).display());
         }

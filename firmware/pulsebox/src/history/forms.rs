@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::repair::{self, suffixed};
+use crate::host::disk_space;
 
 /// Larger files are not copied: a card needs half a minute for this much, and the box waits for it at its start.
 const COPIED_BYTES: u64 = 192 << 20;
@@ -29,8 +30,7 @@ pub(super) fn keep_copy(path: &Path, form: usize) -> io::Result<()> {
         return Err(io::Error::other(format!("it is larger than {} MiB", COPIED_BYTES >> 20)));
     }
     let folder = path.parent().unwrap_or(path);
-    let disk = rustix::fs::statvfs(folder)?;
-    if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes + ROOM_KEPT {
+    if disk_space(folder)?.free < bytes + ROOM_KEPT {
         return Err(io::Error::other("the disk has no room for it"));
     }
     let done = fs::copy(path, &new)

@@ -48,6 +48,7 @@ use self::timeline::Timeline;
 pub use self::usage::bytes_written;
 use crate::clock::{Clock, Trust};
 use crate::config::HistoryConfig;
+use crate::host::disk_space;
 use crate::monitor::board::{Board, Event};
 
 /// Time between two flushes: what a power cut may cost at most.
@@ -99,7 +100,7 @@ fn advise(error: &rusqlite::Error, path: &Path) -> String {
 /// Whether the disk of this file has no room for the smallest database and its log.
 fn is_full(path: &Path) -> bool {
     let folder = path.parent().unwrap_or(path);
-    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < 64 << 10)
+    disk_space(folder).is_ok_and(|space| space.free < 64 << 10)
 }
 
 fn is_read_only(path: &Path) -> bool {

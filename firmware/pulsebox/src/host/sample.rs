@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::clock_trust;
+use super::disk::disk_space;
 use crate::clock::{Clock, Trust};
 use crate::monitor::board::{Board, BoxStatus, ClockState};
 
@@ -40,7 +41,8 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
             _ = ticks.tick() => {}
         }
         let folder = data.clone();
-        let looked = disk.look(DISK_DEADLINE, move || disk_space(&folder));
+        let looked =
+            disk.look(DISK_DEADLINE, move || disk_space(&folder).map_or((0, 0), |space| (space.size, space.free)));
         let Some(space) = stop.run_until_cancelled(looked).await else { return };
         let sample = sampler.sample();
         started = start(started, clock.now(), sample.uptime_seconds);
@@ -100,12 +102,6 @@ impl Disk {
         }
         self.space
     }
-}
-
-/// Bytes of the partition that holds a folder, and those of them that are free; 0 where it is not there. Blocks.
-fn disk_space(folder: &Path) -> (u64, u64) {
-    let space = rustix::fs::statvfs(folder).ok();
-    space.map_or((0, 0), |disk| (disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize))
 }
 
 /// Reads the kernel's files; remembers what shares are told from.

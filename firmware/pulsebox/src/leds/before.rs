@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::config::on_disk;
+
 /// The file in the runtime directory.
 const FILE: &str = "act-before";
 /// What the trigger `timer` is set by.
@@ -55,9 +57,8 @@ impl Memory {
 
     /// It is as it was.
     pub fn forget(&self) {
-        let gone = self.0.as_ref().map_or(Ok(()), fs::remove_file);
-        if let Err(error) = gone
-            && error.kind() != ErrorKind::NotFound
+        if let Some(file) = &self.0
+            && let Err(error) = on_disk::remove(file)
         {
             log::warn!("how the Pi's own LED was found is still kept: {error}");
         }

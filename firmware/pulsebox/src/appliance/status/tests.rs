@@ -1,3 +1,5 @@
+//! What the box says of itself, from its facts to STATUS.TXT.
+
 use std::fs;
 use std::path::Path;
 

@@ -6,13 +6,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
 
+use super::super::on_disk::{self, beside, sync};
 use super::super::problem::{Errors, ReadError};
-use super::super::{Config, SIZE_LIMIT, convert, mask, parse};
+use super::super::{Config, SIZE_LIMIT, convert, mask, parse, trial};
 use super::find::{self, ERASE, Found, TAKEN, find};
 use super::{Import, State, Told, mend};
 
@@ -80,14 +81,14 @@ fn take(job: &Import, card: &mut Card<'_>) -> Result<(State, String, String), (S
     })?;
     let data = Data::open(&job.into).map_err(|error| refused(format!("{name} cannot be kept: {error}")))?;
     let print = fingerprint(&bytes);
-    let cameras = if data.read(&data.marker()) == Some(print.clone()) {
+    let cameras = if text(&data.marker).as_ref() == Some(&print) {
         // Taken already; the card could not be cleared then.
-        parse(&data.read(NAME).unwrap_or_default()).map_or(0, |(config, _)| config.cameras.len())
+        parse(&data.configuration()).map_or(0, |(config, _)| config.cameras.len())
     } else {
-        let old = data.read(NAME).unwrap_or_default();
+        let old = data.configuration();
         let text = mend::decoded(bytes).map_err(|problem| bad(problem.into()))?;
         let (text, config): (String, Config) = mend::understood(&text, &old).map_err(bad)?;
-        let kept = data.keep(&old, &text).and_then(|()| data.put(&data.marker(), &print));
+        let kept = data.keep(&old, &text).and_then(|()| data.put(&data.marker, &print));
         kept.map_err(|error| refused(format!("{name} cannot be kept ({error}); the card may be full or worn")))?;
         config.cameras.len()
     };
@@ -95,8 +96,8 @@ fn take(job: &Import, card: &mut Card<'_>) -> Result<(State, String, String), (S
     if job.keep {
         return Ok((State::Taken, name, format!("{counted}; it stays on the card, for nothing else keeps it")));
     }
-    let masked = mask::masked(&data.read(NAME).unwrap_or_default());
-    let message = match card.clear(&name, &masked).and_then(|()| data.forget(&data.marker())) {
+    let masked = mask::masked(&data.configuration());
+    let message = match card.clear(&name, &masked).and_then(|()| data.forget(&data.marker)) {
         Ok(()) => counted,
         Err(error) => {
             card.is_read_only |= error.kind() == io::ErrorKind::ReadOnlyFilesystem;
@@ -121,56 +122,35 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > SIZE_LIMIT { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
-/// Replaces a file, or a link by a file: whoever reads, whenever the power fails, finds the old or the new, whole.
-fn put(folder: &Path, name: &str, text: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
-    let temporary = folder.join(format!(".{name}.new"));
-    remove(&temporary)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    if let Some((user, group)) = owner {
-        fchown(&file, Some(user), Some(group))?;
-    }
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&temporary, folder.join(name))?;
-    // On FAT only the file's own fsync writes its entry: the folder's alone frees what the old one named.
-    file.sync_all()?;
-    sync(folder)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+fn text(path: &Path) -> Option<String> {
+    String::from_utf8(read(path).ok()?).ok()
 }
 
 /// The data folder.
 struct Data<'a> {
     folder: &'a Path,
     owner: (u32, u32),
+    /// The configuration.
+    file: PathBuf,
+    /// Says which file of the card is kept, until that is off the card.
+    marker: PathBuf,
 }
 
 impl<'a> Data<'a> {
     fn open(folder: &'a Path) -> io::Result<Self> {
         let meta = fs::metadata(folder)?;
-        Ok(Self { folder, owner: (meta.uid(), meta.gid()) })
+        let file = folder.join(NAME);
+        let marker = beside(&file, "taken");
+        Ok(Self { folder, owner: (meta.uid(), meta.gid()), file, marker })
     }
 
-    /// Says which file of the card is kept, until that is off the card.
-    fn marker(&self) -> String {
-        format!(".{NAME}.taken")
+    fn put(&self, path: &Path, text: &str) -> io::Result<()> {
+        on_disk::put(path, text, Some(self.owner))
     }
 
-    fn read(&self, name: &str) -> Option<String> {
-        read(&self.folder.join(name)).ok().and_then(|bytes| String::from_utf8(bytes).ok())
-    }
-
-    fn put(&self, name: &str, text: &str) -> io::Result<()> {
-        put(self.folder, name, text, Some(self.owner))
+    /// The configuration; empty where there is none.
+    fn configuration(&self) -> String {
+        text(&self.file).unwrap_or_default()
     }
 
     /// The new configuration, and the one before it.
@@ -179,15 +159,15 @@ impl<'a> Data<'a> {
             return Ok(());
         }
         if !old.is_empty() {
-            self.put(&format!(".{NAME}.previous"), old)?;
+            self.put(&beside(&self.file, "previous"), old)?;
         }
-        self.put(NAME, new)?;
+        self.put(&self.file, new)?;
         // The card's word holds: nothing of it is on trial.
-        self.forget(&format!(".{NAME}.trial"))
+        self.forget(&trial::file(&self.file))
     }
 
-    fn forget(&self, name: &str) -> io::Result<()> {
-        remove(&self.folder.join(name))?;
+    fn forget(&self, path: &Path) -> io::Result<()> {
+        on_disk::remove(path)?;
         sync(self.folder)
     }
 }
@@ -195,11 +175,11 @@ impl<'a> Data<'a> {
 /// Sees to it that the daemon finds a configuration: the last good one, or one that watches nothing.
 fn start_with_something(folder: &Path) -> io::Result<()> {
     let data = Data::open(folder)?;
-    if data.folder.join(NAME).exists() {
+    if data.file.exists() {
         return Ok(());
     }
-    let good = data.read(&format!(".{NAME}.last-good")).filter(|text| parse(text).is_ok());
-    data.put(NAME, good.as_deref().unwrap_or(STARTER))
+    let good = text(&beside(&data.file, "last-good")).filter(|text| parse(text).is_ok());
+    data.put(&data.file, good.as_deref().unwrap_or(STARTER))
 }
 
 /// The boot partition.
@@ -213,7 +193,7 @@ impl Card<'_> {
     fn clear(&self, name: &str, masked: &str) -> io::Result<()> {
         // Once, however often this file goes to and fro.
         let taken = format!("{HEADER}{}", masked.strip_prefix(HEADER).unwrap_or(masked));
-        put(self.folder, TAKEN, &taken, None)?;
+        on_disk::put(&self.folder.join(TAKEN), &taken, None)?;
         // Renamed first: half overwritten, it must not be taken for a configuration.
         fs::rename(self.folder.join(name), self.folder.join(ERASE))?;
         sync(&self.folder.join(ERASE))?;

@@ -1,3 +1,5 @@
+//! The card's file through the front door: `import`, and the power cut between its steps.
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::super::model::{Config, Ethernet, Web, Wifi, WifiKey};
+use super::super::on_disk;
 
 /// What a file is for: who must be told when it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +92,7 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
     }
     let temporary = path.with_extension("new");
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    on_disk::remove(&temporary)?;
     OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?.write_all(text.as_bytes())?;
     fs::rename(temporary, path)
 }
