@@ -233,14 +233,14 @@ fn errors(snapshot: &Snapshot) -> Vec<String> {
     let box_ = host.appliance.clone().unwrap_or_default();
     let told = |message: Option<String>, otherwise: &str| message.unwrap_or_else(|| otherwise.to_owned());
     let update = box_.update.as_ref().and_then(|update| {
-        let version = update.version.as_deref().unwrap_or("?");
         let (what, otherwise) = match update.state {
             UpdateState::RolledBack => ("was taken back", "the box runs the system it had before"),
             UpdateState::Refused => ("was refused", "it does not fit this box"),
             UpdateState::Failed => ("was not written to its end", "the box runs the system it had before"),
             _ => return None,
         };
-        Some(format!("update {version} {what}: {}", told(update.message.clone(), otherwise)))
+        let which = update.version.as_ref().map_or("an update".into(), |version| format!("update {version}"));
+        Some(format!("{which} {what}: {}", told(update.message.clone(), otherwise)))
     });
     let storage = host.storage_fault.clone().or_else(|| box_.data_fault()).map(|fault| format!("storage: {fault}"));
     let all = [box_.import_fault(), storage, update, host.config_fault.clone()];

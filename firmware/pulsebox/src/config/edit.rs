@@ -148,6 +148,21 @@ pub(super) fn network(text: &str) -> Json {
     source.root.as_ref().and_then(|root| root.get("network")).map_or(Json::Null, |node| Item::of_node(node).json())
 }
 
+/// What sets every key of a text to the value it has there, secrets and all: the keys at the top, and those of the
+/// sections there.
+pub(super) fn all_keys(text: &str) -> Vec<Change> {
+    let Ok(source) = Source::of_yaml(text) else { return Vec::new() };
+    let Some(Item::Map(entries)) = source.root.as_ref().map(Item::of_node) else { return Vec::new() };
+    let one = |(key, item): (String, Item)| match item {
+        Item::Map(inner) if !inner.is_empty() => {
+            let within = |(sub, item): (String, Item)| Change { path: vec![key.clone(), sub], value: item.json() };
+            inner.into_iter().map(within).collect()
+        }
+        item => vec![Change { path: vec![key], value: item.json() }],
+    };
+    entries.into_iter().flat_map(one).collect()
+}
+
 /// The URL of a stream as written, credentials and all; none where there is no such stream.
 pub fn stream_url(text: &str, id: &str) -> Option<String> {
     let source = Source::read(text).ok()?;

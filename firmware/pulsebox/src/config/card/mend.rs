@@ -4,7 +4,7 @@
 
 use super::super::model::Config;
 use super::super::problem::{Errors, Place, Problem};
-use super::super::{Machine, mask, on_disk, parse_on, yaml};
+use super::super::{Machine, edit, mask, on_disk, parse_on, yaml};
 
 /// Columns a tab may stand for.
 const TAB_WIDTHS: [usize; 3] = [2, 4, 8];
@@ -72,6 +72,22 @@ pub(super) fn understood(text: &str, old: &str) -> Result<(String, Config), Erro
         }
         _ => Err(first_tab(&mended).into()),
     }
+}
+
+/// `text` and its configuration where it has `streams`. Without, it is no whole configuration but says what is to change
+/// of `old`: whoever writes the Wi-Fi onto the card of a box with ten cameras wants to keep them. Third: whether it was so.
+///
+/// # Errors
+/// The two do not fit, a clause.
+pub(super) fn joined(text: String, config: Config, old: &str) -> Result<(String, Config, bool), String> {
+    let had = parse_on(old, Machine::Appliance).is_ok_and(|(config, _)| !config.cameras.is_empty());
+    let changes = edit::all_keys(&text);
+    if !had || changes.iter().any(|change| change.path == ["streams"]) {
+        return Ok((text, config, false));
+    }
+    let joined = edit::set_keys(old, &changes).map_err(|error| error.to_string())?;
+    let (config, _) = parse_on(&joined, Machine::Appliance).map_err(|errors| errors.to_string())?;
+    Ok((joined, config, true))
 }
 
 fn meaning(text: &str, old: &str) -> Result<(String, Config), Errors> {

@@ -34,7 +34,9 @@ const STARTER: &str = "\
 /// What stands above the settings that are left on the card.
 const HEADER: &str = "\
 # The box has taken these settings. Their passwords are in the box alone.
-# To change something: edit, call this file pulsebox.yaml, start the box with it. What says *** stays as it was.
+# What was changed on the page since then is not in here.
+# To change something: write only that into a new file pulsebox.yaml, without `streams:`, and start the box with it. Or
+# edit this file and call it pulsebox.yaml: then it replaces all settings. What says *** stays as it was.
 ";
 
 /// Takes the card's file, if there is one and it is good. Whatever comes of it, there is a configuration in the data
@@ -81,18 +83,24 @@ fn take(job: &Import, card: &mut Card<'_>) -> Result<(State, String, String), (S
     })?;
     let data = Data::open(&job.into).map_err(|error| refused(format!("{name} cannot be kept: {error}")))?;
     let print = fingerprint(&bytes);
-    let cameras = if text(&data.marker).as_ref() == Some(&print) {
+    let (cameras, is_part) = if text(&data.marker).as_ref() == Some(&print) {
         // Taken already; the card could not be cleared then.
-        parse(&data.configuration()).map_or(0, |(config, _)| config.cameras.len())
+        (parse(&data.configuration()).map_or(0, |(config, _)| config.cameras.len()), false)
     } else {
         let old = data.configuration();
         let text = mend::decoded(bytes).map_err(|problem| bad(problem.into()))?;
         let (text, config): (String, Config) = mend::understood(&text, &old).map_err(bad)?;
+        let (text, config, is_part) = mend::joined(text, config, &old).map_err(|why| {
+            refused(format!(
+                "{name} has no `streams`, and what it has does not fit what the box has: {why}; write all your settings into it"
+            ))
+        })?;
         let kept = data.keep(&old, &text).and_then(|()| data.put(&data.marker, &print));
         kept.map_err(|error| refused(format!("{name} cannot be kept ({error}); the card may be full or worn")))?;
-        config.cameras.len()
+        (config.cameras.len(), is_part)
     };
-    let counted = format!("{name} is in force, with {cameras} camera{}", if cameras == 1 { "" } else { "s" });
+    let which = if is_part { " as before, for it has no `streams`" } else { "" };
+    let counted = format!("{name} is in force, with {cameras} camera{}{which}", if cameras == 1 { "" } else { "s" });
     if job.keep {
         return Ok((State::Taken, name, format!("{counted}; it stays on the card, for nothing else keeps it")));
     }

@@ -105,6 +105,22 @@ fn the_file_left_on_the_card_can_be_edited_and_taken_again() {
 }
 
 #[test]
+fn a_file_without_cameras_changes_what_it_names_and_leaves_the_cameras_alone() {
+    let bench = Bench::with("pulsebox.yaml", "# mine\nstreams:\n  - { name: Gate, url: 'rtsp://u:geheim1@10.0.0.5/live' }\nnetwork: { name: barn }\n");
+    bench.import();
+    bench.put("pulsebox.yaml", "network: { wifi: { ssid: Home, password: geheim22 } }\ntimezone: Europe/Berlin\n");
+    let told = bench.import();
+    assert_eq!(told.message, "pulsebox.yaml is in force, with 1 camera as before, for it has no `streams`");
+    let (kept, _) = config::parse(&bench.kept()).unwrap();
+    assert_eq!((kept.cameras.len(), kept.network.name.as_str()), (1, "barn"));
+    assert_eq!(kept.network.wifi.unwrap().ssid, "Home");
+    assert!(bench.kept().contains("# mine") && bench.kept().contains("geheim1"), "the rest stays to the letter");
+    bench.put("pulsebox.yaml", "streams: []\n");
+    bench.import();
+    assert!(config::parse(&bench.kept()).unwrap().0.cameras.is_empty(), "with `streams` it is all there is");
+}
+
+#[test]
 fn what_windows_and_the_web_do_to_a_text_is_understood() {
     let gate = Ok(vec!["Gate".to_owned()]);
     let utf16 = |text: &str, little: bool| -> Vec<u8> {
