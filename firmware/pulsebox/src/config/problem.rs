@@ -122,15 +122,19 @@ pub enum ReadError {
     },
 }
 
+/// Problems that are told in one line.
+const TOLD: usize = 3;
+
 impl ReadError {
-    /// The first problem in one line, and how many more there are.
+    /// The first [`TOLD`] problems in one line, and how many more there are: who carries a card to and fro mends them
+    /// all at once.
     pub fn summary(&self) -> String {
         let whole = self.to_string();
-        let first = whole.lines().next().unwrap_or_default().to_owned();
-        match whole.lines().count() {
-            0 | 1 => first,
-            2 => format!("{first} (and one more problem)"),
-            n => format!("{first} (and {} more problems)", n - 1),
+        let told = whole.lines().take(TOLD).collect::<Vec<_>>().join("; ");
+        match whole.lines().count().saturating_sub(TOLD) {
+            0 => told,
+            1 => format!("{told} (and one more problem)"),
+            n => format!("{told} (and {n} more problems)"),
         }
     }
 }

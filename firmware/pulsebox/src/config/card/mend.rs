@@ -80,7 +80,7 @@ pub(super) fn understood(text: &str, old: &str) -> Result<(String, Config), Erro
 /// # Errors
 /// The two do not fit, a clause.
 pub(super) fn joined(text: String, config: Config, old: &str) -> Result<(String, Config, bool), String> {
-    let had = parse_on(old, Machine::Appliance).is_ok_and(|(config, _)| !config.cameras.is_empty());
+    let had = !old.is_empty() && parse_on(old, Machine::Appliance).is_ok();
     let changes = edit::all_keys(&text);
     if !had || changes.iter().any(|change| change.path == ["streams"]) {
         return Ok((text, config, false));

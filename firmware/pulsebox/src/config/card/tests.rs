@@ -106,7 +106,10 @@ fn the_file_left_on_the_card_can_be_edited_and_taken_again() {
 
 #[test]
 fn a_file_without_cameras_changes_what_it_names_and_leaves_the_cameras_alone() {
-    let bench = Bench::with("pulsebox.yaml", "# mine\nstreams:\n  - { name: Gate, url: 'rtsp://u:geheim1@10.0.0.5/live' }\nnetwork: { name: barn }\n");
+    let bench = Bench::with(
+        "pulsebox.yaml",
+        "# mine\nstreams:\n  - { name: Gate, url: 'rtsp://u:geheim1@10.0.0.5/live' }\nnetwork: { name: barn }\n",
+    );
     bench.import();
     bench.put("pulsebox.yaml", "network: { wifi: { ssid: Home, password: geheim22 } }\ntimezone: Europe/Berlin\n");
     let told = bench.import();
