@@ -101,7 +101,7 @@ test("what went wrong with an update is told in words, on every page", async ({ 
   await box.tell("data", { state: "memory", message: "The card has no data partition; use one of 4 GB or more." });
   await box.tell("import", { state: "refused", file: "pulsebox.txt", message: "pulsebox.txt:3:5: `heartbeet` is not known; remove it" });
   await expect(page.getByLabel("Notices")).toContainText("Nothing is kept over a restart. The card has no data partition");
-  await expect(page.getByLabel("Notices")).toContainText("The configuration on the card was not taken: pulsebox.txt:3:5");
+  await expect(page.getByLabel("Notices")).toContainText("The file on the SD card was not taken; the box goes on with the settings it has. pulsebox.txt:3:5");
   await expect(page.getByLabel("Notices"), "once is enough").not.toContainText("The history is not written");
   expect(await findings(page)).toEqual([]);
   await shot("box-notices");
@@ -169,4 +169,22 @@ test("a change of the network asks to be kept, and is", async ({ page, stage, sh
   await expect(notices).not.toContainText("Keep these network settings?");
   await box.until<{ trial: unknown }>("/api/network", ({ trial }) => trial === null);
   expect(await box.config()).toContain("shed");
+});
+
+test("saved on the network's own page, it asks at once wherever one has scrolled to, and says when nobody answered", async ({ page, stage, shot }) => {
+  const box = await stage.appliance();
+  await page.clock.install();
+  await page.goto(`${box.origin}/#/settings/network`);
+  await expect(part(page, "Connections")).toContainText("Not set up.");
+  await page.getByLabel("Name", { exact: true }).fill("shed");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Saved, and on trial")).toBeVisible();
+  const asks = page.getByLabel("Notices").getByText("Keep these network settings?");
+  await expect(asks).toBeInViewport();
+  await page.getByRole("button", { name: "Save" }).scrollIntoViewIfNeeded();
+  await expect(asks).toBeInViewport();
+  await shot("box-network");
+  await page.clock.fastForward(121_000);
+  await expect(page.getByText("Nobody confirmed the network settings")).toBeVisible();
+  await expect(asks).toHaveCount(0);
 });

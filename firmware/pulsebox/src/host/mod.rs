@@ -10,5 +10,5 @@ mod sample;
 pub use box_id::{box_id, is_box_id};
 pub use clock::clock_trust;
 pub use disk::disk_space;
-pub use network::{Interfaces, watch_network};
+pub use network::{Interfaces, LinkState, watch_network};
 pub use sample::watch_box;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +13,20 @@ use crate::monitor::board::Board;
 
 /// How often the state of the links is read: a few small files in memory.
 const EVERY: Duration = Duration::from_secs(2);
+
+/// How far a way into the network is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// The box has no such socket or radio.
+    Absent,
+    /// No cable is plugged in; the radio has joined no network.
+    Down,
+    /// It is joined, and has no address yet.
+    NoAddress,
+    /// It has an address.
+    Up,
+}
 
 /// The kernel's interfaces, as /sys and /proc show them.
 #[derive(Clone, Debug)]
@@ -48,6 +63,24 @@ impl Interfaces {
                 .any(|entry| entry.path().join("device").exists())
         };
         folder.join("device").exists() || stands_on_hardware()
+    }
+
+    /// How far the best of the box's radios is, or of its sockets for a cable.
+    pub fn state(&self, is_radio: bool) -> LinkState {
+        let Ok(entries) = fs::read_dir(&self.sys) else { return LinkState::Absent };
+        let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
+        let of_kind = names.filter(|name| {
+            let folder = self.sys.join(name);
+            // Either of cfg80211's marks (kernel, Documentation/ABI/testing/sysfs-class-net).
+            let radio = folder.join("phy80211").exists() || folder.join("wireless").exists();
+            folder.join("device").exists() && radio == is_radio
+        });
+        let state = |name: String| match is_one(&self.sys.join(&name).join("carrier")) {
+            false => LinkState::Down,
+            true if self.has_address(&name) => LinkState::Up,
+            true => LinkState::NoAddress,
+        };
+        of_kind.map(state).max().unwrap_or(LinkState::Absent)
     }
 
     /// Whether an interface has an IPv4 route of its own (every address brings one) or an IPv6 address
@@ -108,6 +141,19 @@ mod tests {
         fs::write(proc.join("route"), format!("Iface\tDestination\tGateway\n{route}")).unwrap();
         fs::write(proc.join("if_inet6"), inet6).unwrap();
         (dir, Interfaces { sys, proc })
+    }
+
+    #[test]
+    fn a_cable_and_a_radio_are_told_apart() {
+        let (dir, interfaces) = interfaces("1", "eth0\t0001A8C0\t00000000\n", "");
+        for name in ["eth0", "wlan0"] {
+            fs::create_dir_all(dir.path().join("sys").join(name).join("device")).unwrap();
+        }
+        assert_eq!((interfaces.state(false), interfaces.state(true)), (LinkState::Up, LinkState::Absent));
+        fs::create_dir(dir.path().join("sys/wlan0/phy80211")).unwrap();
+        assert_eq!(interfaces.state(true), LinkState::Down);
+        fs::write(dir.path().join("sys/wlan0/carrier"), "1").unwrap();
+        assert_eq!(interfaces.state(true), LinkState::NoAddress);
     }
 
     #[test]

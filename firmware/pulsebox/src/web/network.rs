@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
+use crate::host::{Interfaces, LinkState};
 
 /// How the box is found.
 #[derive(Serialize, ToSchema)]
@@ -21,6 +22,10 @@ pub(super) struct NetworkView {
     /// Its addresses, loopback and link-local ones apart.
     #[schema(value_type = Vec<String>)]
     addresses: Vec<IpAddr>,
+    /// How far the cable is.
+    cable: LinkState,
+    /// How far the wireless network is; null where none is set up.
+    wifi: Option<LinkState>,
     /// Settings of the network that nobody has confirmed yet; null: none.
     trial: Option<Trial>,
 }
@@ -46,7 +51,10 @@ pub(super) async fn read(
     let host = shared.board.now().host.clone();
     let name = host.appliance.and_then(|appliance| appliance.name).unwrap_or(host.name);
     let trial = shared.config.network_trial().map(|left| Trial { seconds_left: left.as_secs_f64().ceil() as u64 });
-    Ok(Json(NetworkView { name, addresses: host.addresses, trial }))
+    let interfaces = Interfaces::default();
+    let wifi = shared.config.current().network.wifi.is_some().then(|| interfaces.state(true));
+    let cable = interfaces.state(false);
+    Ok(Json(NetworkView { name, addresses: host.addresses, cable, wifi, trial }))
 }
 
 /// Confirms the network's settings that are on trial.

@@ -20,7 +20,7 @@ export function ApplianceBanners({ appliance }: { appliance: Appliance }) {
       {!isThere && update?.state === "rolled_back" && (
         <Notice mood="warning"><strong>The update was put back.</strong> <Rich text={updateText(update) ?? ""} />{more}</Notice>)}
       {data?.state === "memory" && <Notice mood="warning"><strong>Nothing is kept over a restart.</strong> <Rich text={data.message ?? "There is no data partition: put in another SD card."} /></Notice>}
-      {taken?.state === "refused" && <Notice mood="warning">The configuration on the card was not taken: <Rich text={taken.message ?? `${taken.file ?? "pulsebox.yaml"} has a mistake.`} /></Notice>}
+      {taken?.state === "refused" && <Notice mood="warning"><strong>The file on the SD card was not taken</strong>; the box goes on with the settings it has. <Rich text={taken.message ?? `${taken.file ?? "pulsebox.yaml"} has a mistake.`} /> Correct it on the card’s drive PULSEBOX, or delete it there, and start the box again.</Notice>}
     </>
   );
 }

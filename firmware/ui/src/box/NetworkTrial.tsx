@@ -1,17 +1,12 @@
 // A change of the network goes back by itself unless somebody who can still reach the box says that it is well.
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, get, send } from "../api";
+import { ApiError, send } from "../api";
 import { Button, Notice, toast, toastError } from "../components";
+import { askNetwork, network, takenBack, trialEnds } from "./network";
 
 const ASK_AGAIN_MS = 10_000;
 
-interface Network {
-  trial?: { seconds_left: number } | null;
-}
-
 export function NetworkTrial() {
-  /** When it ends, ms by this page's clock; null where nothing is on trial. */
-  const [ends, setEnds] = useState<number | null>(null);
   const [left, setLeft] = useState(0);
   const [busy, setBusy] = useState(false);
   useEffect(() => {
@@ -19,8 +14,7 @@ export function NetworkTrial() {
     let here = true;
     const ask = async () => {
       try {
-        const { trial } = document.hidden ? {} : await get<Network>("api/network");
-        if (here && !document.hidden) setEnds(trial ? Date.now() + trial.seconds_left * 1000 : null);
+        if (!document.hidden) await askNetwork();
       } catch (error) {
         // A box that does not know of it is not asked again.
         if (error instanceof ApiError && error.status === 404) return;
@@ -33,9 +27,17 @@ export function NetworkTrial() {
       clearTimeout(timer);
     };
   }, []);
+  const ends = trialEnds.value;
   useEffect(() => {
     if (ends === null) return;
-    const turn = () => setLeft(Math.max(0, Math.ceil((ends - Date.now()) / 1000)));
+    const turn = () => {
+      const seconds = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
+      setLeft(seconds);
+      if (seconds > 0) return;
+      trialEnds.value = null;
+      takenBack.value += 1;
+      toast("Nobody confirmed the network settings: the former ones are back.", "warning");
+    };
     turn();
     const timer = setInterval(turn, 1000);
     return () => clearInterval(timer);
@@ -45,7 +47,7 @@ export function NetworkTrial() {
     setBusy(true);
     try {
       await send("POST", "api/network/keep");
-      setEnds(null);
+      trialEnds.value = null;
       toast("The network settings are kept.");
     } catch (error) {
       toastError(error);
@@ -53,9 +55,14 @@ export function NetworkTrial() {
       setBusy(false);
     }
   };
+  const wifi = network.value?.wifi;
   return (
-    <Notice mood="warning">
-      <strong>Keep these network settings?</strong> Without an answer the former ones come back in {left} s. <Button look="main" busy={busy} onClick={() => void keep()}>Keep them</Button>
-    </Notice>
+    <div class="stays">
+      <Notice mood="warning">
+        <strong>Keep these network settings?</strong> Without an answer the former ones come back in {left} s.
+        {wifi && wifi !== "up" && <> <strong>The Wi-Fi is not joined</strong>: {wifi === "absent" ? "the box has no radio for it." : "you reach the box some other way."}</>}
+        {" "}Does the page not answer? Open the box at its new address or name, sign in, and keep them there. <Button look="main" busy={busy} onClick={() => void keep()}>Keep them</Button>
+      </Notice>
+    </div>
   );
 }

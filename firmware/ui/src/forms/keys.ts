@@ -14,7 +14,7 @@ export type Tree = { [key: string]: Value };
 /** Words that are no English words by themselves. */
 const WORDS: Record<string, string> = {
   mqtt: "MQTT", leds: "LEDs", led: "LED", url: "URL", id: "ID", tls: "TLS", ws: "WebSocket", websocket: "WebSocket", username: "user name", home: "Home", assistant: "Assistant", gpio: "GPIO", qos: "QoS", fps: "frames per second",
-  web: "page", min: "Fewest", cors: "CORS", act: "ACT LED", mediamtx: "MediaMTX", mjpeg: "MJPEG", ca: "CA", timezone: "time zone",
+  web: "page", min: "Fewest", cors: "CORS", act: "ACT LED", mediamtx: "MediaMTX", mjpeg: "MJPEG", ca: "CA", timezone: "time zone", wifi: "Wi-Fi", ssid: "network name (SSID)", dns: "DNS servers",
 };
 /** Said by the unit beside the field. */
 const UNITS = /_(seconds|days|percent)$/;

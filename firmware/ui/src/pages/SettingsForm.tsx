@@ -21,6 +21,8 @@ export interface SettingsFormProps {
   keys: readonly SettingKey[];
   settings: Tree;
   onSaved: (settings: Tree) => void;
+  /** What to say then. */
+  done?: string;
   /** What a group has of its own. */
   parts?: {
     /** Instead of all its keys in their order. */
@@ -36,7 +38,7 @@ export interface SettingsFormProps {
   };
 }
 
-export function SettingsForm({ title, path, keys, settings, onSaved, parts }: SettingsFormProps) {
+export function SettingsForm({ title, path, keys, settings, onSaved, done = "Saved.", parts }: SettingsFormProps) {
   const draft = useDraft(settings);
   const [refused, setError] = useState<unknown>(null);
   const error = refused ?? parts?.error ?? null;
@@ -55,7 +57,7 @@ export function SettingsForm({ title, path, keys, settings, onSaved, parts }: Se
     try {
       const now = await send<Tree>("PATCH", "api/settings", draft.changes);
       onSaved(now);
-      toast("Saved.");
+      toast(done);
     } catch (wrong) {
       setError(wrong);
       setSaving(false);

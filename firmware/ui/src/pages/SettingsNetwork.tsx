@@ -1,0 +1,58 @@
+// The appliance's network: how it is reached now, and its settings, which have to be confirmed.
+import { useEffect } from "preact/hooks";
+import { askNetwork, changed, network, takenBack, type LinkState } from "../box/network";
+import { Icon } from "../components";
+import type { Tree } from "../forms/keys";
+import { SettingsForm, type SettingsFormProps } from "./SettingsForm";
+
+const ASK_AGAIN_MS = 5_000;
+
+const CABLE: Record<LinkState, string> = {
+  absent: "The box has no socket for one.", down: "None is plugged in.", no_address: "Plugged in; it has no address yet.", up: "Connected.",
+};
+const WIFI: Record<LinkState, string> = {
+  absent: "The box has no radio for it.", down: "Not joined: another name, a wrong password, or out of reach.",
+  no_address: "Joined; it has no address yet.", up: "Joined.",
+};
+
+export function NetworkSettings({ version, onReload, ...form }: Omit<SettingsFormProps, "parts"> & { version: number; onReload: () => void }) {
+  const back = takenBack.value;
+  useEffect(() => {
+    if (back > 0) onReload();
+  }, [back]);
+  const saved = (now: Tree) => {
+    form.onSaved(now);
+    changed();
+  };
+  return (
+    <>
+      <Connections />
+      <SettingsForm key={version} {...form} onSaved={saved} done="Saved, and on trial: confirm it within two minutes." />
+    </>
+  );
+}
+
+function Connections() {
+  useEffect(() => {
+    const ask = () => {
+      if (!document.hidden) askNetwork().catch(() => undefined); // the banner of a lost connection tells
+    };
+    ask();
+    const timer = setInterval(ask, ASK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const now = network.value;
+  return (
+    <section class="card" aria-label="Connections">
+      <h2>Connections</h2>
+      {now && (
+        <dl>
+          <dt>Name</dt><dd><code>{now.name}.local</code></dd>
+          <dt>Addresses</dt><dd>{now.addresses.length === 0 ? "none" : now.addresses.map((one) => <code key={one}>{one} </code>)}</dd>
+          <dt>Cable</dt><dd>{now.cable === "up" && <Icon name="up" />} {CABLE[now.cable]}</dd>
+          <dt>Wi-Fi</dt><dd>{now.wifi === "up" && <Icon name="up" />} {now.wifi === null ? "Not set up." : WIFI[now.wifi]}</dd>
+        </dl>)}
+      <p class="soft">What you save is tried for two minutes. Press “Keep them” in that time, at the box’s new address if you change it (sign in there); otherwise the former settings come back by themselves.</p>
+    </section>
+  );
+}
