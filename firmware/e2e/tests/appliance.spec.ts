@@ -186,5 +186,4 @@ test("saved on the network's own page, it asks at once wherever one has scrolled
   await shot("box-network");
   await page.clock.fastForward(121_000);
   await expect(page.getByText("Nobody confirmed the network settings")).toBeVisible();
-  await expect(asks).toHaveCount(0);
 });

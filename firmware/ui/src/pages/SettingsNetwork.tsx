@@ -48,7 +48,7 @@ function Connections() {
       {now && (
         <dl>
           <dt>Name</dt><dd><code>{now.name}.local</code></dd>
-          <dt>Addresses</dt><dd>{now.addresses.length === 0 ? "none" : now.addresses.map((one) => <code key={one}>{one} </code>)}</dd>
+          <dt>Addresses</dt><dd>{now.addresses.length === 0 ? "none" : now.addresses.map((one) => <span key={one}><code>{one}</code> </span>)}</dd>
           <dt>Cable</dt><dd>{now.cable === "up" && <Icon name="up" />} {CABLE[now.cable]}</dd>
           <dt>Wi-Fi</dt><dd>{now.wifi === "up" && <Icon name="up" />} {now.wifi === null ? "Not set up." : WIFI[now.wifi]}</dd>
         </dl>)}
