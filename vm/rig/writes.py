@@ -1,4 +1,4 @@
-"""Every instant at which the plug could have been pulled: what was written onto a card, in its order.
+"""The plug pulled after any write: what was written onto a card, in its order.
 
     box = appliance(card, records=True)
     with Recorded(box) as recorded:

@@ -211,6 +211,9 @@ impl Item {
     fn json(&self) -> Json {
         match self {
             Item::Null => Json::Null,
+            // The other ways in which `check` takes a truth value.
+            Item::Plain(text) if matches!(text.as_str(), "True" | "TRUE") => true.into(),
+            Item::Plain(text) if matches!(text.as_str(), "False" | "FALSE") => false.into(),
             // A number or truth value only where it is written as JSON would: `0123` is text.
             Item::Plain(text) => match serde_json::from_str::<Json>(text) {
                 Ok(value @ (Json::Bool(_) | Json::Number(_)))

@@ -437,7 +437,7 @@ impl Inner {
     fn write(&self, seen: &mut Seen, text: &str) -> Result<(), WriteError> {
         let text = self.restored(seen, text);
         let (config, _) = parse_on(&text, self.machine).map_err(WriteError::Bad)?;
-        let step = self.before_write(seen, &text, &config).map_err(|source| self.not_written(source))?;
+        let step = self.before_write(seen, &config).map_err(|source| self.not_written(source))?;
         let written = self.put(seen, &text);
         if written.is_ok() {
             self.after_write(step);

@@ -46,6 +46,12 @@ fn former(path: &Path) -> Option<Json> {
     serde_json::from_str(&on_disk::read_text(&file(path)).ok()?).ok()
 }
 
+/// `text`, the file's at `path`, with the network that is confirmed where another is on trial. Blocks.
+pub(super) fn confirmed(path: &Path, text: String) -> String {
+    let Some(former) = former(path) else { return text };
+    edit::set_keys(&text, &[Change::new("network", former)]).unwrap_or(text)
+}
+
 /// When the trial that a box was started in ends: at once.
 pub(super) fn left_over(path: &Path, machine: Machine) -> Option<Instant> {
     (machine == Machine::Appliance && file(path).exists()).then(Instant::now)
@@ -68,7 +74,12 @@ pub fn left_over_network(path: &Path, run: &Path) -> Option<Network> {
     if found.is_empty() || found != first {
         return None;
     }
-    let text = serde_json::json!({ "network": former(path)? }).to_string();
+    meaning(former(path)?)
+}
+
+/// What a `network:` means.
+fn meaning(network: Json) -> Option<Network> {
+    let text = serde_json::json!({ "network": network }).to_string();
     parse_on(&text, Machine::Appliance).ok().map(|(config, _)| config.network)
 }
 
@@ -77,13 +88,14 @@ impl Inner {
     ///
     /// # Errors
     /// It cannot be kept; then the network must not be changed.
-    pub(super) fn before_write(&self, seen: &Seen, text: &str, config: &Config) -> io::Result<Step> {
+    pub(super) fn before_write(&self, seen: &Seen, config: &Config) -> io::Result<Step> {
         if self.machine != Machine::Appliance || config.network == self.current.borrow().network {
             return Ok(Step::Nothing);
         }
         let kept = former(&self.path);
         let confirmed = kept.clone().unwrap_or_else(|| edit::network(&seen.good));
-        if edit::network(text) == confirmed {
+        // By what it means: `network: {}` is none.
+        if meaning(confirmed.clone()).is_some_and(|confirmed| confirmed == config.network) {
             return Ok(Step::Ends);
         }
         if kept.is_none() {

@@ -1,10 +1,14 @@
 // A change of the network goes back by itself unless somebody who can still reach the box says that it is well.
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, send } from "../api";
+import { ApiError } from "../api";
 import { Button, Notice, toast, toastError } from "../components";
-import { askNetwork, network, takenBack, trialEnds } from "./network";
+import { askNetwork, keep, network, trialEnds } from "./network";
 
 const ASK_AGAIN_MS = 10_000;
+const NOT_JOINED = {
+  absent: "the box has no radio for it.", down: "it is not joined, and you reach the box some other way.",
+  no_address: "it is joined, but has no address, and you reach the box some other way.",
+};
 
 export function NetworkTrial() {
   const [left, setLeft] = useState(0);
@@ -31,23 +35,17 @@ export function NetworkTrial() {
   useEffect(() => {
     if (ends === null) return;
     const turn = () => {
-      const seconds = Math.max(0, Math.ceil((ends - Date.now()) / 1000));
-      setLeft(seconds);
-      if (seconds > 0) return;
-      trialEnds.value = null;
-      takenBack.value += 1;
-      toast("Nobody confirmed the network settings: the former ones are back.", "warning");
+      setLeft(Math.max(0, Math.ceil((ends - Date.now()) / 1000)));
     };
     turn();
     const timer = setInterval(turn, 1000);
     return () => clearInterval(timer);
   }, [ends]);
   if (ends === null || left === 0) return null;
-  const keep = async () => {
+  const confirm = async () => {
     setBusy(true);
     try {
-      await send("POST", "api/network/keep");
-      trialEnds.value = null;
+      await keep();
       toast("The network settings are kept.");
     } catch (error) {
       toastError(error);
@@ -60,8 +58,8 @@ export function NetworkTrial() {
     <div class="stays">
       <Notice mood="warning">
         <strong>Keep these network settings?</strong> Without an answer the former ones come back in {left} s.
-        {wifi && wifi !== "up" && <> <strong>The Wi-Fi is not joined</strong>: {wifi === "absent" ? "the box has no radio for it." : "you reach the box some other way."}</>}
-        {" "}Does the page not answer? Open the box at its new address or name, sign in, and keep them there. <Button look="main" busy={busy} onClick={() => void keep()}>Keep them</Button>
+        {wifi && wifi !== "up" && <> <strong>The Wi-Fi does not work yet</strong>: {NOT_JOINED[wifi]}</>}
+        {" "}Does the page not answer? Open the box at its new address or name, sign in, and keep them there. <Button look="main" busy={busy} onClick={() => void confirm()}>Keep them</Button>
       </Notice>
     </div>
   );

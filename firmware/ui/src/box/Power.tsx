@@ -32,7 +32,7 @@ export function Power({ update }: { update: UpdateState | undefined }) {
     }
   };
   const restart = () => ask("api/restart", undefined, "The box restarts. This page comes back by itself.");
-  const reset = () => ask("api/reset", { confirm: CONFIRM }, "The box wipes itself and restarts. In about two minutes, load this page anew and set a password.");
+  const reset = () => ask("api/reset", { confirm: CONFIRM }, "The box wipes itself and restarts. It takes up to four minutes; then open http://pulsebox.local/ and set a password.");
   const held = isWriting(update);
   const onTrial = update === "trying";
   return (
@@ -50,7 +50,7 @@ export function Power({ update }: { update: UpdateState | undefined }) {
         </Confirm>)}
       {asking === "reset" && (
         <Dialog title="Wipe everything?" onClose={close}>
-          <p>Cameras, passwords, tokens, settings and the whole history are wiped. The network’s settings go too: a box that is on Wi-Fi is back only by cable, or with a <code>pulsebox.yaml</code> on its card. In about two minutes it is as it was delivered, and whoever opens it first sets its password. A <a href={to.settings("backup")}>backup</a> brings the settings back; nothing brings back the history.</p>
+          <p>Cameras, passwords, tokens, settings and the whole history are wiped. The network’s settings go too: a box that is on Wi-Fi is back only by cable, or with a <code>pulsebox.yaml</code> on its card. After four minutes at most it is as it was delivered, at <code>http://pulsebox.local/</code>, and whoever opens it first sets its password. A <a href={to.settings("backup")}>backup</a> brings the settings back; nothing brings back the history.</p>
           <form onSubmit={(event) => {
             event.preventDefault();
             if (typed === CONFIRM && !busy) void reset();

@@ -82,30 +82,25 @@ function FileSection({ section, path, keys }: { section: Section; path: string; 
   const [settings, setSettings] = useState<Tree | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [version, setVersion] = useState(0);
-  const [asked, setAsked] = useState(0);
   useEffect(() => {
     let here = true;
-    get<Tree>("api/settings").then((now) => {
-      if (!here) return;
-      setSettings(now);
-      setVersion((version) => version + 1); // a fresh form: nothing is unsaved in it
-    }, (wrong: unknown) => here && setError(wrong));
+    get<Tree>("api/settings").then((now) => here && setSettings(now), (wrong: unknown) => here && setError(wrong));
     return () => {
       here = false;
     };
-  }, [asked]);
+  }, []);
   if (error !== null) return <ErrorNotice error={error} />;
   if (settings === null) return <p class="soft">Loading …</p>;
   const form = {
     title: section.title, path, keys, settings,
     onSaved: (now: Tree) => {
       setSettings(now);
-      setVersion(version + 1);
+      setVersion(version + 1); // a fresh form: nothing is unsaved in it
     },
   };
   switch (path) {
     case "mqtt": return <Mqtt version={version} {...form} />;
-    case "network": return <NetworkSettings version={version} onReload={() => setAsked(asked + 1)} {...form} />;
+    case "network": return <NetworkSettings version={version} onSettings={setSettings} {...form} />;
     case "leds": return <LedSettings version={version} {...form} />;
     default: return <SettingsForm key={version} {...form} />;
   }

@@ -1,6 +1,6 @@
 // The appliance's network: how it is reached now, and its settings, which have to be confirmed.
-import { useEffect } from "preact/hooks";
-import { askNetwork, changed, network, takenBack, type LinkState } from "../box/network";
+import { useEffect, useRef } from "preact/hooks";
+import { afterTrial, askNetwork, changed, network, type LinkState } from "../box/network";
 import { Icon } from "../components";
 import type { Tree } from "../forms/keys";
 import { SettingsForm, type SettingsFormProps } from "./SettingsForm";
@@ -15,19 +15,20 @@ const WIFI: Record<LinkState, string> = {
   no_address: "Joined; it has no address yet.", up: "Joined.",
 };
 
-export function NetworkSettings({ version, onReload, ...form }: Omit<SettingsFormProps, "parts"> & { version: number; onReload: () => void }) {
-  const back = takenBack.value;
+export function NetworkSettings({ version, onSettings, ...form }: Omit<SettingsFormProps, "parts"> & { version: number; onSettings: (now: Tree) => void }) {
+  const back = afterTrial.value;
+  const known = useRef(back);
   useEffect(() => {
-    if (back > 0) onReload();
+    if (back !== null && back !== known.current) onSettings(back);
   }, [back]);
   const saved = (now: Tree) => {
     form.onSaved(now);
-    changed();
+    changed(now);
   };
   return (
     <>
       <Connections />
-      <SettingsForm key={version} {...form} onSaved={saved} done="Saved, and on trial: confirm it within two minutes." />
+      <SettingsForm key={version} {...form} onSaved={saved} done="Saved. Network settings are to be confirmed within two minutes." />
     </>
   );
 }

@@ -83,11 +83,13 @@ fn take(job: &Import, card: &mut Card<'_>) -> Result<(State, String, String), (S
     })?;
     let data = Data::open(&job.into).map_err(|error| refused(format!("{name} cannot be kept: {error}")))?;
     let print = fingerprint(&bytes);
-    let (cameras, is_part) = if text(&data.marker).as_ref() == Some(&print) {
+    let part = format!("{print} part");
+    let taken = text(&data.marker).unwrap_or_default();
+    let (cameras, is_part) = if taken == print || taken == part {
         // Taken already; the card could not be cleared then.
-        (parse(&data.configuration()).map_or(0, |(config, _)| config.cameras.len()), false)
+        (parse(&data.configuration()).map_or(0, |(config, _)| config.cameras.len()), taken == part)
     } else {
-        let old = data.configuration();
+        let old = data.good();
         let text = mend::decoded(bytes).map_err(|problem| bad(problem.into()))?;
         let (text, config): (String, Config) = mend::understood(&text, &old).map_err(bad)?;
         let (text, config, is_part) = mend::joined(text, config, &old).map_err(|why| {
@@ -95,7 +97,8 @@ fn take(job: &Import, card: &mut Card<'_>) -> Result<(State, String, String), (S
                 "{name} has no `streams`, and what it has does not fit what the box has: {why}; write all your settings into it"
             ))
         })?;
-        let kept = data.keep(&old, &text).and_then(|()| data.put(&data.marker, &print));
+        let print = if is_part { &part } else { &print };
+        let kept = data.keep(&text).and_then(|()| data.put(&data.marker, print));
         kept.map_err(|error| refused(format!("{name} cannot be kept ({error}); the card may be full or worn")))?;
         (config.cameras.len(), is_part)
     };
@@ -161,15 +164,30 @@ impl<'a> Data<'a> {
         text(&self.file).unwrap_or_default()
     }
 
+    /// What a change begins from: the configuration, or the last good one where it has a mistake, with the network that
+    /// is confirmed. Empty where there is none.
+    fn good(&self) -> String {
+        let kept = self.configuration();
+        if kept.is_empty() || parse(&kept).is_ok() {
+            return trial::confirmed(&self.file, kept);
+        }
+        trial::confirmed(&self.file, self.last_good().unwrap_or(kept))
+    }
+
+    /// The last good one, if it is good for this version.
+    fn last_good(&self) -> Option<String> {
+        text(&beside(&self.file, "last-good")).filter(|text| parse(text).is_ok())
+    }
+
     /// The new configuration, and the one before it.
-    fn keep(&self, old: &str, new: &str) -> io::Result<()> {
-        if old == new {
-            return Ok(());
+    fn keep(&self, new: &str) -> io::Result<()> {
+        let old = self.configuration();
+        if old != new {
+            if !old.is_empty() {
+                self.put(&beside(&self.file, "previous"), &old)?;
+            }
+            self.put(&self.file, new)?;
         }
-        if !old.is_empty() {
-            self.put(&beside(&self.file, "previous"), old)?;
-        }
-        self.put(&self.file, new)?;
         // The card's word holds: nothing of it is on trial.
         self.forget(&trial::file(&self.file))
     }
@@ -186,8 +204,7 @@ fn start_with_something(folder: &Path) -> io::Result<()> {
     if data.file.exists() {
         return Ok(());
     }
-    let good = text(&beside(&data.file, "last-good")).filter(|text| parse(text).is_ok());
-    data.put(&data.file, good.as_deref().unwrap_or(STARTER))
+    data.put(&data.file, data.last_good().as_deref().unwrap_or(STARTER))
 }
 
 /// The boot partition.

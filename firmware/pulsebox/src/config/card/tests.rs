@@ -124,6 +124,30 @@ fn a_file_without_cameras_changes_what_it_names_and_leaves_the_cameras_alone() {
 }
 
 #[test]
+fn what_a_part_is_added_to_is_what_was_good_and_confirmed() {
+    let bench = Bench::new();
+    let kept = bench.data.path();
+    fs::write(
+        kept.join("pulsebox.yaml"),
+        "streams: [{ name: Gate, url: 'rtsp://10.0.0.5/x' }]\nnetwork: { name: tried }\n",
+    )
+    .unwrap();
+    fs::write(kept.join(".pulsebox.yaml.trial"), r#"{"name":"barn","wifi":{"ssid":"Home","hidden":true}}"#).unwrap();
+    bench.put("pulsebox.yaml", "timezone: Europe/Berlin\n");
+    bench.import();
+    let (config, _) = config::parse(&bench.kept()).unwrap();
+    assert_eq!((config.cameras.len(), config.network.name.as_str()), (1, "barn"), "nobody had confirmed the other");
+    assert!(!kept.join(".pulsebox.yaml.trial").exists());
+
+    fs::write(kept.join("pulsebox.yaml"), "of_a_newer_version: 1\n").unwrap();
+    fs::write(kept.join(".pulsebox.yaml.last-good"), GOOD).unwrap();
+    bench.put("pulsebox.yaml", "network: { wifi: { ssid: Home, password: geheim22, hidden: True } }\n");
+    let told = bench.import();
+    assert_eq!(told.message, "pulsebox.yaml is in force, with 1 camera as before, for it has no `streams`");
+    assert!(config::parse(&bench.kept()).unwrap().0.network.wifi.unwrap().hidden);
+}
+
+#[test]
 fn what_windows_and_the_web_do_to_a_text_is_understood() {
     let gate = Ok(vec!["Gate".to_owned()]);
     let utf16 = |text: &str, little: bool| -> Vec<u8> {
