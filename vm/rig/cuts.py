@@ -55,7 +55,8 @@ class PowerCuts:
         self._random = random.Random(seed)
         self._seed, self._kind = seed, kind
         self._told: set[int] = set()
-        # From a box of which it is sure that the cut came after it was claimed.
+        # Of a box that was claimed; and whether it is sure that the last cuts came after that.
+        self._token: str | None = None
         self._claimed = False
         self._typical = 40.0
         self.tally = Tally()
@@ -81,7 +82,8 @@ class PowerCuts:
                 self._look(box, known)
             except Exception as error:
                 kept = card.path.with_name(f"harm-{self._seed}-{number}.img")
-                card.copy().path.rename(kept)
+                left = card.copy()
+                left.path.rename(kept)
                 raise Harm(f"seed {self._seed}, cut {number}: {error}\nthe card: {kept}\n{box.tail()}") from error
             self.tally.boots.append(time.monotonic() - box.powered_at)
             # Cuts while starting follow the pace of this host.
@@ -121,14 +123,16 @@ class PowerCuts:
         assert (state, failed) == ("running", ""), f"{state}: {failed}"
 
     def _let_in(self, box: Appliance) -> None:
-        """Claims the box where it may not have been claimed before the cut, else signs in: a claim is never lost."""
-        if not self._claimed:
-            try:
-                box.claim()
-                return
-            except ApiError:
-                pass  # The cut came after the claim.
-        box.sign_in()
+        """By the token of an earlier boot, which is never lost; claims the box where that may have come after the cut."""
+        box._token = self._token
+        try:
+            box.get("/api/tokens")
+        except ApiError as error:
+            if error.status != 401 or self._claimed:
+                raise AssertionError(f"who was let in before is not any more: {error}") from error
+            box._token = None
+            box.claim()
+            self._token = box._token
 
     def _live(self, box: Appliance, cameras: Simcam) -> None:
         """The box watches; now and then an incident begins or ends, and what is told of is to be kept."""

@@ -117,6 +117,8 @@ def test_memory_in_use_is_told(box):
     used = (int(fields["MemTotal"]) - int(fields["MemAvailable"])) / 1000
     daemon = int(box.ask("systemctl show -P MemoryCurrent pulsebox")) / 1e6
     say(f"memory: {used:.0f} MB in use with {CAMERAS} cameras (aim {MEMORY_AIM}), of them the daemon {daemon:.0f} MB")
+    parts = ("AnonPages", "Shmem", "SUnreclaim", "Percpu", "KernelStack", "PageTables")
+    say("of which " + ", ".join(f"{part} {int(fields[part]) / 1000:.0f} MB" for part in parts))
     assert used < 300, "three times the aim"
 
 
