@@ -34,9 +34,7 @@ export function NetworkTrial() {
   const ends = trialEnds.value;
   useEffect(() => {
     if (ends === null) return;
-    const turn = () => {
-      setLeft(Math.max(0, Math.ceil((ends - Date.now()) / 1000)));
-    };
+    const turn = () => setLeft(Math.max(0, Math.ceil((ends - Date.now()) / 1000)));
     turn();
     const timer = setInterval(turn, 1000);
     return () => clearInterval(timer);

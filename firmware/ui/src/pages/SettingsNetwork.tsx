@@ -1,11 +1,9 @@
 // The appliance's network: how it is reached now, and its settings, which have to be confirmed.
 import { useEffect, useRef } from "preact/hooks";
-import { afterTrial, askNetwork, changed, network, type LinkState } from "../box/network";
+import { afterTrial, changed, network, type LinkState } from "../box/network";
 import { Icon } from "../components";
 import type { Tree } from "../forms/keys";
 import { SettingsForm, type SettingsFormProps } from "./SettingsForm";
-
-const ASK_AGAIN_MS = 5_000;
 
 const CABLE: Record<LinkState, string> = {
   absent: "The box has no socket for one.", down: "None is plugged in.", no_address: "Plugged in; it has no address yet.", up: "Connected.",
@@ -33,15 +31,8 @@ export function NetworkSettings({ version, onSettings, ...form }: Omit<SettingsF
   );
 }
 
+/** Kept current by `NetworkTrial`, which is on every page. */
 function Connections() {
-  useEffect(() => {
-    const ask = () => {
-      if (!document.hidden) askNetwork().catch(() => undefined); // the banner of a lost connection tells
-    };
-    ask();
-    const timer = setInterval(ask, ASK_AGAIN_MS);
-    return () => clearInterval(timer);
-  }, []);
   const now = network.value;
   return (
     <section class="card" aria-label="Connections">
