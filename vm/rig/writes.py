@@ -3,8 +3,8 @@
     box = appliance(card, records=True)
     with Recorded(box) as recorded:
         ...                               # what is to bear a cut at any of its writes
-    for number in recorded.cuts():        # the card of the first cut, of the second, …
-        recorded.card
+    for write in recorded.cuts():         # the last write before the cut
+        recorded.card                     # what that cut leaves
 
 QEMU's `blklogwrites` keeps each write, in the form of dm-log-writes (Linux, Documentation/admin-guide/device-mapper/
 log-writes.rst). The emulated card has no cache: what it took, in this order, is all that a cut can leave of it. It takes

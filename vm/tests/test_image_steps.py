@@ -109,7 +109,6 @@ class Looked:
         self.renewed: list[int] = []
         # By what was just done there: cards to start the box from.
         self.cards: dict[str, Card] = {}
-        self.looked = 0
 
     def at_every_write(self) -> None:
         p1, p4 = self._card.partitions[1], self._card.partitions[data.NUMBER]
@@ -121,7 +120,6 @@ class Looked:
             elif not is_in(p4.start, p4.length, write) or number % EVERY:
                 continue
             self._data()
-            self.looked += 1
 
     def _words(self) -> None:
         words = self._card.environment()

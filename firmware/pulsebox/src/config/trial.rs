@@ -84,7 +84,7 @@ fn meaning(network: Json) -> Option<Network> {
 }
 
 impl Inner {
-    /// Before `text` is written: keeps what to go back to.
+    /// Before `config` is written: keeps what to go back to.
     ///
     /// # Errors
     /// It cannot be kept; then the network must not be changed.

@@ -168,10 +168,9 @@ impl<'a> Data<'a> {
     /// is confirmed. Empty where there is none.
     fn good(&self) -> String {
         let kept = self.configuration();
-        if kept.is_empty() || parse(&kept).is_ok() {
-            return trial::confirmed(&self.file, kept);
-        }
-        trial::confirmed(&self.file, self.last_good().unwrap_or(kept))
+        let is_good = kept.is_empty() || parse(&kept).is_ok();
+        let good = if is_good { kept } else { self.last_good().unwrap_or(kept) };
+        trial::confirmed(&self.file, good)
     }
 
     /// The last good one, if it is good for this version.

@@ -1,3 +1,5 @@
+//! Changes of single keys and streams: what else stands in the file stays as it was.
+
 use serde_json::json;
 
 use super::*;
