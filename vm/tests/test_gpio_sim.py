@@ -191,9 +191,9 @@ def test_the_demo_plays_by_name_and_says_who_has_the_lines(chip, pulsebox):
     assert "consumer" not in chip.info(RED)
     told = machine.ask(f"{demo} --seconds 1")
     names = re.findall(r"^([a-z_]+): ", told, re.MULTILINE)
-    assert names[-10:] == [
-        "identify", "updating", "storage_fault", "no_network", "camera_down", "camera_degraded", "broker_lost",
-        "nothing_yet", "all_up", "booting",
+    assert names[-11:] == [
+        "identify", "updating", "storage_fault", "file_refused", "no_network", "camera_down", "camera_degraded",
+        "broker_lost", "nothing_yet", "all_up", "booting",
     ]  # fmt: skip
     refused = machine.run(f"setpriv --reuid=65534 --regid=65534 --clear-groups {demo} --only all_up --seconds 1")
     assert refused.code == 1

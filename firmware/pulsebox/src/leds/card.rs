@@ -100,6 +100,8 @@ pub enum Sign {
     Updating,
     /// The history is not written to disk.
     StorageFault,
+    /// The file that was put on the card was not taken.
+    FileRefused,
     /// No link or no address.
     NoNetwork,
     /// Cameras are down.
@@ -128,7 +130,7 @@ const fn lit(green: u8, red: u8, act: u8, ms: u32) -> Step {
 
 /// The card, in the order in which the first row that holds is shown.
 #[rustfmt::skip]
-pub static CARD: [Row; 10] = [
+pub static CARD: [Row; 11] = [
     Row { sign: Sign::Identify, name: "identify", holds: "someone pressed \"identify\"",
         green: "fast blinks in threes with red, 10 s", red: "fast blinks in threes with green, 10 s",
         act: "fast blinks in threes, 10 s",
@@ -143,6 +145,10 @@ pub static CARD: [Row; 10] = [
         green: "off", red: "solid", act: "one second on, one second off",
         advice: "Cameras are still watched. The page says what is wrong; an SD card that wears out is replaced.",
         wave: Wave::Steps(&[lit(0, 100, 100, 1000), lit(0, 100, 0, 1000)]) },
+    Row { sign: Sign::FileRefused, name: "file_refused", holds: "the settings file on the card was not taken",
+        green: "off", red: "one long blink, one short, pause", act: "as red",
+        advice: "STATUS.TXT on the card says why, and so does the page. Do what it says, then start again.",
+        wave: Wave::Steps(&[lit(0, 100, 100, 900), lit(0, 0, 0, 350), lit(0, 100, 100, 250), lit(0, 0, 0, 1800)]) },
     Row { sign: Sign::NoNetwork, name: "no_network", holds: "no network",
         green: "off", red: "two long blinks, pause", act: "two long blinks, pause",
         advice: "Look at the cable, the switch and the Wi-Fi's name and password.",
@@ -227,6 +233,7 @@ impl Shown {
         match Overall::of(snapshot) {
             Overall::Updating => Self::plain(Sign::Updating),
             Overall::StorageFault => Self::plain(Sign::StorageFault),
+            Overall::FileRefused => Self::plain(Sign::FileRefused),
             Overall::NoNetwork => Self::plain(Sign::NoNetwork),
             Overall::CameraDown => Self { sign: Sign::CameraDown, count: Counts::of(snapshot).down.min(BLINKS_MAX) },
             Overall::CameraDegraded => Self::plain(Sign::CameraDegraded),

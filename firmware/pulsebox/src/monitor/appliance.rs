@@ -44,9 +44,14 @@ impl Appliance {
         Some(data.message.clone().unwrap_or_else(|| format!("{plain}; put in another SD card")))
     }
 
+    /// Whether a `pulsebox.yaml` on the card was not taken.
+    pub fn is_import_refused(&self) -> bool {
+        self.import.as_ref().is_some_and(|import| import.state == ImportState::Refused)
+    }
+
     /// Why the `pulsebox.yaml` on the card was not taken, a sentence; none where nothing is wrong with it.
     pub fn import_fault(&self) -> Option<String> {
-        let import = self.import.as_ref().filter(|import| import.state == ImportState::Refused)?;
+        let import = self.import.as_ref().filter(|_| self.is_import_refused())?;
         let file = import.file.as_deref().unwrap_or("pulsebox.yaml");
         Some(match &import.message {
             Some(message) => message.clone(),

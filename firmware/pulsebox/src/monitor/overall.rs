@@ -13,6 +13,8 @@ pub enum Overall {
     Updating,
     /// The history is not written to disk.
     StorageFault,
+    /// The `pulsebox.yaml` that was put on the card was not taken.
+    FileRefused,
     /// No link or no address.
     NoNetwork,
     /// At least one camera is down.
@@ -29,9 +31,10 @@ pub enum Overall {
 
 impl Overall {
     /// Every one, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Updating,
         Self::StorageFault,
+        Self::FileRefused,
         Self::NoNetwork,
         Self::CameraDown,
         Self::CameraDegraded,
@@ -45,6 +48,7 @@ impl Overall {
         match self {
             Self::Updating => "updating",
             Self::StorageFault => "storage_fault",
+            Self::FileRefused => "file_refused",
             Self::NoNetwork => "no_network",
             Self::CameraDown => "camera_down",
             Self::CameraDegraded => "camera_degraded",
@@ -59,6 +63,9 @@ impl Overall {
         match self {
             Self::Updating => "an update is being checked or written: do not cut the power",
             Self::StorageFault => "the history is not written to disk; checks go on from memory",
+            Self::FileRefused => {
+                "a settings file that was put on the card was not taken: a mistake in it, another name, or two of them"
+            }
             Self::NoNetwork => "the box has no link or no address: no camera can be reached",
             Self::CameraDown => "at least one camera is down",
             Self::CameraDegraded => "at least one camera is degraded",
@@ -75,6 +82,9 @@ impl Overall {
             Self::Updating
         } else if snapshot.host.storage_fault.is_some() {
             Self::StorageFault
+        } else if snapshot.host.appliance.as_ref().is_some_and(Appliance::is_import_refused) {
+            // Before the network: where the file brings the Wi-Fi, its mistake is why there is none.
+            Self::FileRefused
         } else if !snapshot.host.network {
             Self::NoNetwork
         } else if any(State::Down) {
@@ -96,7 +106,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::monitor::appliance::{Update, UpdateState};
+    use crate::monitor::appliance::{Import, ImportState, Update, UpdateState};
     use crate::monitor::board::{BrokerStatus, CameraStatus};
 
     fn snapshot(states: &[State]) -> Snapshot {
@@ -115,11 +125,15 @@ mod tests {
         all.host.broker = BrokerStatus { state: BrokerState::Lost, ..BrokerStatus::default() };
         (all.host.storage_fault, all.host.network) = (Some("full".into()), false);
         let update = Update { state: UpdateState::Writing, percent: Some(40), version: None, message: None };
-        all.host.appliance = Some(Appliance { update: Some(update), ..Appliance::default() });
+        let import = |state| Import { state, file: None, message: None };
+        let refused = Appliance { import: Some(import(ImportState::Refused)), ..Appliance::default() };
+        all.host.appliance = Some(Appliance { update: Some(update), ..refused.clone() });
         let mut told = vec![Overall::of(&all)];
-        all.host.appliance = Some(Appliance::default());
+        all.host.appliance = Some(refused);
         told.push(Overall::of(&all));
         all.host.storage_fault = None;
+        told.push(Overall::of(&all));
+        all.host.appliance = Some(Appliance { import: Some(import(ImportState::Taken)), ..Appliance::default() });
         told.push(Overall::of(&all));
         all.host.network = true;
         told.push(Overall::of(&all));

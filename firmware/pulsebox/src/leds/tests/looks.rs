@@ -106,9 +106,9 @@ fn the_rows_stand_at_their_signs_and_in_the_order_of_what_is_told_elsewhere() {
     for row in &CARD {
         assert_eq!(row.sign.row().name, row.name);
     }
-    let told =
-        [Sign::Updating, Sign::StorageFault, Sign::NoNetwork, Sign::CameraDown, Sign::CameraDegraded, Sign::BrokerLost];
-    let told = told.into_iter().chain([Sign::NothingYet, Sign::AllUp]);
+    let box_ = [Sign::Updating, Sign::StorageFault, Sign::FileRefused, Sign::NoNetwork];
+    let cameras = [Sign::CameraDown, Sign::CameraDegraded, Sign::BrokerLost, Sign::NothingYet, Sign::AllUp];
+    let told = box_.into_iter().chain(cameras);
     assert!(told.clone().is_sorted_by_key(|sign| sign as usize));
     assert_eq!(told.map(|sign| sign.row().name).collect::<Vec<_>>(), Overall::ALL.map(Overall::name));
 }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{ALL_THREE, Entry, House, Recorder, settled};
 use crate::leds::card::{BLINKS_MAX, BoxLamp, CARD, Shown, Sign};
 use crate::leds::demo::strip;
+use crate::monitor::appliance::{Appliance, Import, ImportState};
 use crate::monitor::board::{BrokerState, State};
 
 use State::{Degraded, Down, Paused, Unknown, Up};
@@ -22,6 +23,11 @@ fn bring_about(house: &House, sign: Sign) {
         // Nothing makes these hold: updates come with the image, and booting is the kernel's to show.
         Sign::Updating | Sign::Booting => {}
         Sign::StorageFault => house.board.change_host(|host| host.storage_fault = Some("full".into())),
+        Sign::FileRefused => {
+            let import = Import { state: ImportState::Refused, file: None, message: None };
+            let appliance = Appliance { import: Some(import), ..Appliance::default() };
+            house.board.change_host(|host| host.appliance = Some(appliance));
+        }
         Sign::NoNetwork => house.board.change_host(|host| host.network = false),
         Sign::CameraDown => house.put(&[Down, Up, Degraded, Down]),
         Sign::CameraDegraded => house.put(&[Up, Degraded]),
