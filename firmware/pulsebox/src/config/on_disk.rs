@@ -81,7 +81,7 @@ pub(super) fn put(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Res
     }
     // On FAT only the file's own fsync writes its entry: the folder's alone frees what the old one named.
     written?.sync_all()?;
-    sync(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    sync_folder_of(path)
 }
 
 fn write_new(path: &Path, text: &str, owner: Option<(u32, u32)>) -> io::Result<File> {
@@ -100,6 +100,16 @@ pub(crate) fn remove(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         removed => removed.map(|()| true),
     }
+}
+
+/// As [`remove`], and it is not there after a power cut either. Blocks until that is on the disk.
+pub(super) fn forget(path: &Path) -> io::Result<()> {
+    remove(path)?;
+    sync_folder_of(path)
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    sync(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 /// Has a file, or a folder's list of files, be on the disk. Blocks.

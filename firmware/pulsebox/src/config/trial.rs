@@ -112,21 +112,26 @@ impl Inner {
                 log::warn!("the network's settings are on trial for {} s", CONFIRM_WITHIN.as_secs());
                 self.trial.send_replace(Some(Instant::now() + CONFIRM_WITHIN));
             }
-            Step::Ends => self.end_trial(),
+            // When its time is over it is tried again.
+            Step::Ends => self.end_trial().unwrap_or_else(|error| log::error!("{error}")),
         }
     }
 
-    fn end_trial(&self) {
-        if let Err(error) = on_disk::remove(&file(&self.path)) {
-            // It would only be undone at the next start.
-            log::error!("{}: cannot be removed: {error}", file(&self.path).display());
-        }
+    /// Over only once that is on the disk: a start that finds the former network takes it back.
+    fn end_trial(&self) -> Result<(), WriteError> {
+        let path = file(&self.path);
+        on_disk::forget(&path).map_err(|source| WriteError::NotWritten { path, source })?;
         self.trial.send_replace(None);
+        Ok(())
     }
 
     /// Puts the confirmed network back.
     fn revert(&self) -> Result<(), WriteError> {
         let mut seen = self.seen();
+        // A change that held the lock meanwhile has its own time.
+        if self.trial.borrow().is_none_or(|until| until > Instant::now()) {
+            return Ok(());
+        }
         if let Some(former) = former(&self.path) {
             let change = [Change::new("network", former)];
             let (text, config) = self.edited(&seen, |text| edit::set_keys(text, &change))?;
@@ -135,9 +140,8 @@ impl Inner {
                 log::warn!("nobody confirmed the network's settings: the former ones are in force again");
             }
         }
-        drop(seen);
-        self.end_trial();
-        Ok(())
+        // Still under the lock: a change that comes now begins a trial of its own.
+        self.end_trial()
     }
 }
 
@@ -151,13 +155,13 @@ impl Store {
     /// Confirms the network's settings that are on trial. False: none are, or they were taken back already.
     ///
     /// # Errors
-    /// The program is ending.
+    /// The program is ending, or the disk refuses; then it is to be said again, and a power cut may take them back.
     pub async fn keep_network(&self) -> Result<bool, WriteError> {
         self.blocking(|inner| {
             let _seen = inner.seen();
             let is_on_trial = inner.trial.borrow().is_some();
             if is_on_trial {
-                inner.end_trial();
+                inner.end_trial()?;
             }
             Ok(is_on_trial)
         })

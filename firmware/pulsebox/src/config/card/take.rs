@@ -108,7 +108,7 @@ fn take(job: &Import, card: &mut Card<'_>) -> Result<(State, String, String), (S
         return Ok((State::Taken, name, format!("{counted}; it stays on the card, for nothing else keeps it")));
     }
     let masked = mask::masked(&data.configuration());
-    let message = match card.clear(&name, &masked).and_then(|()| data.forget(&data.marker)) {
+    let message = match card.clear(&name, &masked).and_then(|()| on_disk::forget(&data.marker)) {
         Ok(()) => counted,
         Err(error) => {
             card.is_read_only |= error.kind() == io::ErrorKind::ReadOnlyFilesystem;
@@ -138,8 +138,7 @@ fn text(path: &Path) -> Option<String> {
 }
 
 /// The data folder.
-struct Data<'a> {
-    folder: &'a Path,
+struct Data {
     owner: (u32, u32),
     /// The configuration.
     file: PathBuf,
@@ -147,12 +146,12 @@ struct Data<'a> {
     marker: PathBuf,
 }
 
-impl<'a> Data<'a> {
-    fn open(folder: &'a Path) -> io::Result<Self> {
+impl Data {
+    fn open(folder: &Path) -> io::Result<Self> {
         let meta = fs::metadata(folder)?;
         let file = folder.join(NAME);
         let marker = beside(&file, "taken");
-        Ok(Self { folder, owner: (meta.uid(), meta.gid()), file, marker })
+        Ok(Self { owner: (meta.uid(), meta.gid()), file, marker })
     }
 
     fn put(&self, path: &Path, text: &str) -> io::Result<()> {
@@ -188,12 +187,7 @@ impl<'a> Data<'a> {
             self.put(&self.file, new)?;
         }
         // The card's word holds: nothing of it is on trial.
-        self.forget(&trial::file(&self.file))
-    }
-
-    fn forget(&self, path: &Path) -> io::Result<()> {
-        on_disk::remove(path)?;
-        sync(self.folder)
+        on_disk::forget(&trial::file(&self.file))
     }
 }
 
