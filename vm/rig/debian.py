@@ -22,8 +22,8 @@ PACKAGES = (
     "libnss-myhostname", "dbus", "kmod", "busybox-static", "mount", "util-linux", "util-linux-extra", "fdisk",
     "e2fsprogs", "dosfstools", "rauc", "rauc-service", "libubootenv-tool", "wpasupplicant", "iw", "wireless-regdb",
     "dropbear-bin", "ca-certificates",
-    # not of the image: `sync` for busybox' own, and the rig's shell
-    "coreutils", "bash-static",
+    # not of the image: for busybox' own what `_commands` says, and the rig's shell
+    "coreutils", "dash", "bash-static",
 )  # fmt: skip
 
 # What these packages draw in and Buildroot's have not.
@@ -155,14 +155,18 @@ def _rig_tools(root: Path) -> None:
 
 
 def _commands(root: Path) -> None:
-    """Those of util-linux that Buildroot's has; of coreutils none but `sync`; of busybox those that Buildroot's has."""
-    sync = (root / "usr/bin/sync").read_bytes()
+    """Those of util-linux that Buildroot's has; of coreutils `sync` and `timeout`; of busybox those that Buildroot's has.
+
+    And dash as the shell: Debian's busybox runs its own `mount` where a script of its shell, or its `timeout`, says
+    `mount`, whatever PATH says. Buildroot's runs util-linux'.
+    """
+    kept = {name: (root / "usr/bin" / name).read_bytes() for name in ("sync", "timeout")}
     owned = _files_of_coreutils(root)
     for path in [*(root / "usr/bin").iterdir(), *(root / "usr/sbin").iterdir()]:
         if path.name in owned or (path.name in _OTHER_UTIL_LINUX and path.name not in UTIL_LINUX):
             path.unlink()
-    for name in ("sync", "fsync"):
-        (root / "usr/bin" / name).write_bytes(sync)
+    for name, program in {**kept, "fsync": kept["sync"]}.items():
+        (root / "usr/bin" / name).write_bytes(program)
         (root / "usr/bin" / name).chmod(0o755)
     lines = (FILES / "applets.txt").read_text().splitlines()
     for name in " ".join(line for line in lines if not line.startswith("#")).split():

@@ -144,6 +144,13 @@ class Machine:
             raise MachineError(f"port {guest} is not forwarded: name it in Machine(ports=…)")
         return self._forwarded[guest]
 
+    def follow(self, address: str) -> None:
+        """The guest has another address in 10.0.2.0/24 than the one that it was given: its forwarded ports lead there."""
+        for guest, ours in self._forwarded.items():
+            self.monitor.human(f"hostfwd_remove tcp:127.0.0.1:{ours}")
+            self.monitor.human(f"hostfwd_add tcp:127.0.0.1:0-{address}:{guest}")
+        self._forwarded = self.monitor.forwarded()
+
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last that the guest's console said, and QEMU's own complaint if there is one."""
         said = self.console_log.read_bytes().decode(errors="replace").splitlines()[-lines:]

@@ -9,6 +9,7 @@ differs.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -114,13 +115,26 @@ def bundle(
     return cached("bundle", key_of(*made_of, *_own()), make, what, keep=BUNDLES_KEPT) / "pulsebox.raucb"
 
 
+def sizes() -> tuple[int, int]:
+    """Bytes of the packed root and of a bundle that brings it: Buildroot's own where a true image is given."""
+    given = given_image()
+    if given is None:
+        made = image()
+        return made.with_name("rootfs.squashfs").stat().st_size, made.with_name("pulsebox.raucb").stat().st_size
+    with given.open("rb") as card:
+        # bytes_used of the superblock: fs/squashfs/squashfs_fs.h.
+        card.seek(partitions.of(given)[2].start + 40)
+        root = int.from_bytes(card.read(8), "little")
+    return root, given.with_name("pulsebox.raucb").stat().st_size
+
+
 def root_tree() -> Path:
     """A folder with `root`, complete but for being packed, and `images/p1`, what goes onto the first partition."""
     given, base = given_image(), debian.base()
     if given is not None:
         tools = base.root / "usr/lib/rig"
         known = given.stat()
-        key = key_of(f"{given.resolve()} {known.st_size} {known.st_mtime_ns}", *_own())
+        key = key_of(base.root.parent.name, f"{given.resolve()} {known.st_size} {known.st_mtime_ns}", *_own())
         return cached("root-given", key, lambda new: _of_image(given, tools, new), "the given image's root")
     ours = [*_files_of("overlay"), *_files_of("systemd"), *_files_of("buildroot/board"), binary()]
     names = [str(path) for path in ours] + [oct(path.stat().st_mode) for path in ours]
@@ -169,10 +183,22 @@ def _of_image(given: Path, tools: Path, place: Path) -> None:
     run(["unsquashfs", "-no-progress", "-d", str(place / "root"), str(squashed)], "squashfs-tools")
     squashed.unlink()
     shutil.copytree(tools, place / "root/usr/lib/rig", dirs_exist_ok=True)
+    _access_point(tools.parents[2], place / "root/usr/lib/rig/ap")
     _add_rig(place / "root")
     shutil.copy(certificate("ours")[0], place / "root/etc/rauc/keyring.pem")
     (place / "images").mkdir()
     shutil.copytree(place / "root/usr/share/pulsebox/firmware", place / "images/p1")
+
+
+def _access_point(base: Path, place: Path) -> None:
+    """Debian's wpa_supplicant with its libraries: the router of the tests. The image's makes no access point."""
+    place.mkdir()
+    wanted = ["wpa_supplicant"]
+    for name in wanted:
+        found = next(path / name for path in (base / "usr/sbin", base / "usr/lib/aarch64-linux-gnu") if (path / name).exists())
+        shutil.copy(found, place / name)
+        needed = re.findall(r"\(NEEDED\).*\[(.+)\]", run(["readelf", "--dynamic", str(found)], "binutils"))
+        wanted += [one for one in needed if one not in wanted]
 
 
 def _kernel(base: debian.Base, root: Path) -> None:

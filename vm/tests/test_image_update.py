@@ -19,13 +19,14 @@ from vm.rig.appliance import Appliance
 from vm.rig.card import Card
 from vm.rig.simcam import Simcam
 from vm.rig.stick import Stick
-from vm.rig.system import bundle
+from vm.rig.system import bundle, given_image
 
 UNITS = "/usr/lib/systemd/system"
 # The partition of slot B.
 SLOT_B = 3
-# What a system needs to run, for bundles that never come as far.
-MOST = ["/usr/lib/modules", "/usr/lib/aarch64-linux-gnu", "/usr/bin/pulsebox"]
+# What a system needs to run, for bundles that never come as far; the C library is where Debian or Buildroot has it.
+C_LIBRARY = "/usr/lib/aarch64-linux-gnu" if given_image() is None else "/usr/lib/libc.so.6"
+MOST = ["/usr/lib/modules", C_LIBRARY, "/usr/bin/pulsebox"]
 # From a restart to the rig's shell, and to the page; from the end of a write to a new system's proof. The host may be
 # busy.
 START, PAGE, PROOF = 700, 400, 900
