@@ -82,10 +82,11 @@ impl From<WriteError> for ApiError {
                 "this change cannot be written into the file as it is laid out",
                 "Change the text itself, with PUT /api/config.",
             ),
-            WriteError::NotWritten { .. } => {
+            WriteError::NotWritten { path, .. } => {
                 log::error!("{error}");
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
                 Self::busy(
-                    "pulsebox.yaml cannot be written",
+                    format!("{name} cannot be written"),
                     "Check that its folder can be written to and has room; the log has the system's answer.",
                     60,
                 )

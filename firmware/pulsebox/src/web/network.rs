@@ -63,6 +63,7 @@ pub(super) async fn read(
     responses(
         (status = 204, description = "They stay"),
         (status = 409, description = "None are on trial, or they went back already", body = ErrorBody),
+        (status = 503, description = "That they stay cannot be written to the disk: say it again", body = ErrorBody),
     )
 )]
 pub(super) async fn keep(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<StatusCode, ApiError> {
