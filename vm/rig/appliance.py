@@ -84,7 +84,8 @@ class Appliance(Machine, Api):
         self.until_restarted()
 
     def until_healthy(self, seconds: float = 400) -> None:
-        """Waits until the page answers from outside."""
+        """Waits until the page answers from outside. The rig's shell is to be up."""
+        self.until_plugged()
         self.until("the page answers", self.is_healthy, seconds)
 
     def until_settled(self, seconds: float = 400) -> tuple[str, str]:

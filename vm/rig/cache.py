@@ -29,7 +29,7 @@ def cached(kind: str, key: str, make: Callable[[Path], None], what: str, keep: i
     Of the same `kind` the newest `keep` are kept. `what` tells the person who waits what is being made.
     """
     place = CACHE / f"{kind}-{key}"
-    with _one_at_a_time(kind):
+    with one_at_a_time(kind):
         if place.is_dir():
             return place
         say(f"making {what}")
@@ -49,7 +49,7 @@ def cached(kind: str, key: str, make: Callable[[Path], None], what: str, keep: i
 
 
 @contextmanager
-def _one_at_a_time(kind: str):
+def one_at_a_time(kind: str):
     """Two runs in one working copy do not make the same thing, nor remove what the other has just made."""
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME / f"lock-{kind}").open("w") as lock:

@@ -1,7 +1,7 @@
 """The two machines: how QEMU plays them, and where their lines, disks and networks lie."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -10,7 +10,8 @@ class Kind:
     """One kind of machine.
 
     `options` are QEMU's. `command_line` is what the kernel is to know of it. `root` gives the options for the root's
-    image. `deadline` is for a boot on a busy host, in seconds.
+    image. `deadline` is for a boot on a busy host, in seconds. `adapter` is the network's, where it hangs on USB: the
+    arguments of QEMU's `device_add`.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Kind:
     root: Callable[[Path], list[str]]
     needs_device_tree: bool
     deadline: float
+    adapter: Mapping[str, str] = field(default_factory=dict)
 
 
 def _virt_root(image: Path) -> list[str]:
@@ -53,6 +55,9 @@ VIRT = Kind(
     deadline=180,
 )  # fmt: skip
 
+# With an address of its own, or a second one would be given another in QEMU's network than the first.
+_PI_ADAPTER = {"driver": "usb-net", "netdev": "net", "id": "adapter", "mac": "52:54:00:12:34:57"}
+
 RASPI3B = Kind(
     name="raspi3b",
     options=(
@@ -62,13 +67,14 @@ RASPI3B = Kind(
         # The first line is the good one (PL011), and is the shell's; the kernel talks on the small one.
         "-serial", "chardev:shell",
         "-serial", "chardev:console",
-        "-device", "usb-net,netdev=net",
+        "-device", ",".join(f"{key}={value}" for key, value in _PI_ADAPTER.items()),
     ),
     # The last is how Raspberry Pi's own kernels have it: a line stays driven when its holder dies.
     command_line="console=ttyS1,115200 rig.root=/dev/mmcblk0 rig.shell=/dev/ttyAMA0 pinctrl_bcm2835.persist_gpio_outputs=1",
     root=_pi_root,
     needs_device_tree=True,
     deadline=300,
+    adapter=_PI_ADAPTER,
 )  # fmt: skip
 
 KINDS = {kind.name: kind for kind in (VIRT, RASPI3B)}

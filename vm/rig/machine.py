@@ -20,11 +20,20 @@ from vm.rig.console import Console, ConsoleError, Result
 from vm.rig.cpio import Cpio
 from vm.rig.kinds import KINDS
 from vm.rig.monitor import Monitor, MonitorError, Unasked
-from vm.rig.paths import LOG
+from vm.rig.paths import LOG, say
 from vm.rig.root import Boot, boot_files
 
 # How much of the guest's console goes into an error.
 TAIL_LINES = 40
+
+# Of the Pi's network adapter: how often it is plugged in anew; whether Linux has it, which on a busy host takes two
+# minutes from the rig's shell on; what Linux said of it.
+PLUGS = 3
+ADAPTER_IS_THERE = (
+    "i=0; while [ $i -lt 150 ]; do ls /sys/bus/usb/drivers/cdc_ether 2>&1 | grep -q : && break; i=$((i+1)); sleep 1; done;"
+    " [ $i -lt 150 ]"
+)
+USB_SAID = "dmesg | grep -iE 'usb|dwc2|cdc_ether' | tail -n 20"
 
 
 class MachineError(Exception):
@@ -93,6 +102,7 @@ class Machine:
         self._switch_on(lambda sockets: self._arguments(boot, sockets))
         if boot.initrd is not None:
             self._wait_ready(self.deadline)
+            self.until_plugged()
             # Devices that were there from the start have their nodes and links, and the network its address.
             self.ask("udevadm settle --timeout=120; until [ -n \"$(ip route)\" ]; do sleep 0.2; done", 150)
         self.boot_seconds = time.monotonic() - began
@@ -116,6 +126,22 @@ class Machine:
             self.console.wait_ready(seconds)
         except ConsoleError as error:
             raise MachineError(f"{self.kind.name} is not up after {seconds:.0f} s: {error}\n{self.tail()}") from error
+
+    def until_plugged(self) -> None:
+        """Waits for the network's adapter on USB, where there is one.
+
+        Once in dozens of boots on a busy host Linux gives up on QEMU's USB before it has found it. As a person would,
+        the rig then pulls it out and plugs it in, and says so.
+        """
+        if not self.kind.adapter:
+            return
+        for _ in range(PLUGS):
+            if self.run(ADAPTER_IS_THERE, 600).code == 0:
+                return
+            say(f"{self.name}: no network adapter is found, so it is plugged in anew; the kernel said:\n{self.ask(USB_SAID)}")
+            self.monitor.command("device_del", id=self.kind.adapter["id"])
+            self.monitor.command("device_add", **self.kind.adapter)
+        raise MachineError(f"{self.name}: no network adapter, though it was plugged in {PLUGS} times\n{self.tail()}")
 
     def stop(self) -> None:
         """Power off at once, as if the plug were pulled. Does nothing on a machine that is off."""

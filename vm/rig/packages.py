@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 
+from vm.rig.cache import one_at_a_time
 from vm.rig.paths import HOME, say
 
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -49,6 +51,17 @@ def debian_archive() -> str:
     raise PackageError("apt knows no Debian archive: look at /etc/apt/sources.list.d")
 
 
+def _alone(method):
+    """apt refuses a folder in which another run of this working copy is at work, and does not wait for it."""
+
+    @wraps(method)
+    def waits(self, *arguments):
+        with one_at_a_time(f"apt-{self.home.name}"):
+            return method(self, *arguments)
+
+    return waits
+
+
 class Archive:
     """Debian's archive for one architecture; the first of `suites` is the ordinary one, later ones by request."""
 
@@ -57,6 +70,7 @@ class Archive:
         self.suites = suites
         self.home = HOME / "apt" / f"{architecture}-{'-'.join(suites)}"
 
+    @_alone
     def versions(self, names: tuple[str, ...]) -> list[Package]:
         """What `names` and all they need are today, sorted. Asked of the archive once a month, else remembered."""
         digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:16]
@@ -75,6 +89,7 @@ class Archive:
         remembered.write_text("".join(f"{name}={version}\n" for name, version in sorted(found)))
         return _parse_versions(remembered.read_text())
 
+    @_alone
     def unpack(self, packages: list[Package], into: Path) -> None:
         """Fetches exactly these and unpacks their files into a folder. No script of theirs is run."""
         fetched = self.home / "fetched"
@@ -137,6 +152,7 @@ class SourceArchive(Archive):
         super().__init__(host.stdout.strip(), (suite,))
         self.home = HOME / "apt" / f"source-{suite}"
 
+    @_alone
     def version(self, name: str) -> str:
         """Its makers' version of a source package today. Asked of the archive once a month, else remembered."""
         remembered = self.home / f"version-{name}"
@@ -147,6 +163,7 @@ class SourceArchive(Archive):
             remembered.write_text(found.group(1) if found else "")
         return remembered.read_text()
 
+    @_alone
     def fetch(self, name: str, into: Path) -> None:
         """The makers' own archive of a source package, without Debian's changes, into a folder."""
         into.mkdir(parents=True, exist_ok=True)

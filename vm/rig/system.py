@@ -195,7 +195,10 @@ def _access_point(base: Path, place: Path) -> None:
     place.mkdir()
     wanted = ["wpa_supplicant"]
     for name in wanted:
-        found = next(path / name for path in (base / "usr/sbin", base / "usr/lib/aarch64-linux-gnu") if (path / name).exists())
+        places = [base / "usr/sbin" / name, base / "usr/lib/aarch64-linux-gnu" / name]
+        found = next((path for path in places if path.exists()), None)
+        if found is None:
+            raise PackageError(f"the router of the tests needs {name}, which is not in {base}: name its package in debian.py")
         shutil.copy(found, place / name)
         needed = re.findall(r"\(NEEDED\).*\[(.+)\]", run(["readelf", "--dynamic", str(found)], "binutils"))
         wanted += [one for one in needed if one not in wanted]
