@@ -30,7 +30,7 @@ TAIL_LINES = 40
 # minutes from the rig's shell on; what Linux said of it.
 PLUGS = 3
 ADAPTER_IS_THERE = (
-    "i=0; while [ $i -lt 150 ]; do ls /sys/bus/usb/drivers/cdc_ether 2>&1 | grep -q : && break; i=$((i+1)); sleep 1; done;"
+    "i=0; while [ $i -lt 150 ]; do ls /sys/bus/usb/drivers/cdc_ether 2>/dev/null | grep -q : && break; i=$((i+1)); sleep 1; done;"
     " [ $i -lt 150 ]"
 )
 USB_SAID = "dmesg | grep -iE 'usb|dwc2|cdc_ether' | tail -n 20"

@@ -9,7 +9,7 @@ from vm.rig.paths import say
 
 
 class Yard:
-    """Holds the machine that runs. Another kind takes its place: two at once would starve each other."""
+    """Holds the machine that runs. Another kind takes its place: more at once would starve each other."""
 
     def __init__(self, binary: Path) -> None:
         self._binary = binary

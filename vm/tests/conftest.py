@@ -85,7 +85,7 @@ def pulsebox():
 # Each of these takes minutes and several starts of the appliance; together they do not fit into what is run on every
 # change. `make vm-test ALL=1` runs them too, and so does naming one by -k.
 LONG = re.compile(
-    "test_image_causes|test_image_powercut|joins_the_wireless|without_a_file|test_image_data.*(first_start|each_step|cannot_be|"
+    "test_image_causes|joins_the_wireless|without_a_file|test_image_data.*(first_start|each_step|cannot_be|"
     "larger_card)|loses_the_cameras|cut_off_three_times|any_of_its_writes"
 )
 

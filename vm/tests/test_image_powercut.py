@@ -5,7 +5,7 @@ import random
 from vm.rig.cuts import PowerCuts
 from vm.rig.paths import say
 
-CUTS = 4
+CUTS = 3
 
 
 def test_the_power_goes_at_any_moment_and_nothing_that_was_told_is_lost(yard):
