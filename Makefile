@@ -53,9 +53,9 @@ binary: page  ## the static binary for a 64-bit Pi, target/pulsebox-aarch64 (the
 	@scripts/need binary
 	@scripts/build-binary
 
-image:  ## the appliance: a card's image, an update bundle, checksums and licences, in target/image/out (hours the first time)
+image:  ## the appliance: a card's image, an update bundle, checksums and licences, in target/image/out (hours the first time); BOARD=qemu is that for make vm-test
 	@scripts/need image
-	scripts/make-image
+	scripts/make-image $(BOARD)
 
 check-image:  ## the appliance's tree without building it; more with BUILDROOT=dir UBOOT=dir LINUX=dir
 	@scripts/need check-image

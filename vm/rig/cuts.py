@@ -109,7 +109,7 @@ class PowerCuts:
     def _look(self, box: Appliance, known: set[int]) -> None:
         """Everything that a cut must not harm."""
         box.until_up()
-        box.until_healthy()
+        box.until_healthy(900)
         self._let_in(box)
         data = dict(line.split("=", 1) for line in box.ask("cat /run/box/data").splitlines() if "=" in line)
         assert data["state"] in ("ok", "new", "grown", "repaired"), data

@@ -135,12 +135,13 @@ class Machine:
         """
         if not self.kind.adapter:
             return
-        for _ in range(PLUGS):
+        for plugs_left in reversed(range(PLUGS + 1)):
             if self.run(ADAPTER_IS_THERE, 600).code == 0:
                 return
-            say(f"{self.name}: no network adapter is found, so it is plugged in anew; the kernel said:\n{self.ask(USB_SAID)}")
-            self.monitor.command("device_del", id=self.kind.adapter["id"])
-            self.monitor.command("device_add", **self.kind.adapter)
+            if plugs_left:
+                say(f"{self.name}: no network adapter is found, so it is plugged in anew; Linux said:\n{self.ask(USB_SAID)}")
+                self.monitor.command("device_del", id=self.kind.adapter["id"])
+                self.monitor.command("device_add", **self.kind.adapter)
         raise MachineError(f"{self.name}: no network adapter, though it was plugged in {PLUGS} times\n{self.tail()}")
 
     def stop(self) -> None:

@@ -100,6 +100,7 @@ class Monitor:
 
     def __init__(self, peer: socket.socket) -> None:
         self._lines = Lines(peer)
+        self._turn = threading.Lock()
 
     def greet(self, seconds: float = 30) -> None:
         """Waits for QEMU's greeting and enters command mode."""
@@ -108,15 +109,16 @@ class Monitor:
         self.command("qmp_capabilities")
 
     def command(self, name: str, **arguments: object) -> object:
-        """One QMP command; its answer."""
-        self._lines.send(json.dumps({"execute": name, "arguments": arguments}))
-        deadline = time.monotonic() + 30
-        while (line := self._lines.read(max(0.0, deadline - time.monotonic()))) is not None:
-            told = json.loads(line)
-            if "error" in told:
-                raise MonitorError(f"{name}: {told['error'].get('desc')}")
-            if "return" in told:
-                return told["return"]
+        """One QMP command; its answer. Threads take turns."""
+        with self._turn:
+            self._lines.send(json.dumps({"execute": name, "arguments": arguments}))
+            deadline = time.monotonic() + 30
+            while (line := self._lines.read(max(0.0, deadline - time.monotonic()))) is not None:
+                told = json.loads(line)
+                if "error" in told:
+                    raise MonitorError(f"{name}: {told['error'].get('desc')}")
+                if "return" in told:
+                    return told["return"]
         raise MonitorError(f"{name}: no answer from QEMU")
 
     def human(self, line: str) -> str:

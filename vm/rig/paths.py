@@ -10,6 +10,11 @@ CACHE = HOME / "cache"
 LOG = HOME / "log"
 
 
+# All that was said. pytest shows it at the end: of a test that passes it keeps what is printed meanwhile to itself.
+said: list[str] = []
+
+
 def say(text: str) -> None:
     """One line for the person who waits."""
+    said.append(text)
     print(f"vm: {text}", file=sys.stderr, flush=True)

@@ -18,7 +18,7 @@ import pytest
 from vm.rig.appliance import Appliance
 from vm.rig.card import Card
 from vm.rig.machine import TAIL_LINES
-from vm.rig.paths import LOG, REPOSITORY
+from vm.rig.paths import LOG, REPOSITORY, said
 from vm.rig.pulsebox import Pulsebox
 from vm.rig.yard import Yard
 
@@ -91,7 +91,9 @@ LONG = re.compile(
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Says in plain words what was left out."""
+    """Says what the rig said, such as times, sizes and seeds, and in plain words what was left out."""
+    for one in said:
+        terminalreporter.write_line(f"vm: {one}")
     left = [item.name for item in terminalreporter.stats.get("deselected", []) if LONG.search(item.nodeid)]
     if left and not os.environ.get("PULSEBOX_VM_ALL"):
         terminalreporter.write_line(f"NOT RUN, for they are long (make vm-test ALL=1): {', '.join(left)}")

@@ -79,6 +79,10 @@ def test_every_mount_is_as_the_table_says(box):
     found = {line.split()[0]: (line.split()[1], line.split()[2].split(",")[0]) for line in listed.splitlines()}
     assert {target: found.get(target) for target in MOUNTS} == MOUNTS
     assert box.ask("findmnt -no SOURCE /data") == "/dev/mmcblk0p4"
+    # It was mounted anew to be written meanwhile, and is as before.
+    assert box.run("test -s /boot/firmware/STATUS.TXT").code == 0
+    options = box.ask("findmnt -no OPTIONS /boot/firmware").split(",")
+    assert {"ro", "dirsync", "nosuid", "nodev", "noexec", "fmask=0077", "dmask=0077"} <= set(options), options
 
 
 def test_nothing_but_data_and_memory_can_be_written_not_even_by_root(box):

@@ -148,14 +148,14 @@ def test_a_bad_file_is_named_with_its_place_until_the_person_has_corrected_it(ap
     shown(box, "file_refused")
     assert imported(box)["state"] == "refused"
     told = status(box, "pulsebox.yaml:1:1: the file is empty")
-    assert "Correct pulsebox.yaml" in told, told
+    assert "Correct the file" in told, told
     assert box.card.read("pulsebox.yaml") == b"", "it stays as it was"
 
     started_again(box, "pulsebox.yaml", WRONG_KEY)
     shown(box, "file_refused")
     assert imported(box)["state"] == "refused"
     told = status(box, "pulsebox.yaml:4:5: there is no key `ur`")
-    assert "Correct pulsebox.yaml" in told and "geheim" not in told, told
+    assert "Correct the file" in told and "geheim" not in told, told
     assert box.card.read("pulsebox.yaml") == WRONG_KEY.encode(), "it stays as it was"
 
     started_again(box, "pulsebox.yaml", CAMERA)

@@ -253,7 +253,7 @@ fn next(snapshot: &Snapshot) -> [&'static str; 2] {
     let box_ = host.appliance.clone().unwrap_or_default();
     if box_.import_fault().is_some() {
         return [
-            "Correct pulsebox.yaml on this card: \"Last error\" says where (line and column).",
+            "Correct the file that \"Last error\" names (line and column), or delete it from this card.",
             "Then start the box with it.",
         ];
     }

@@ -112,17 +112,18 @@ impl Inner {
                 log::warn!("the network's settings are on trial for {} s", CONFIRM_WITHIN.as_secs());
                 self.trial.send_replace(Some(Instant::now() + CONFIRM_WITHIN));
             }
-            // When its time is over it is tried again.
-            Step::Ends => self.end_trial().unwrap_or_else(|error| log::error!("{error}")),
+            Step::Ends => self.is_back(),
         }
     }
 
-    /// Over only once that is on the disk: a start that finds the former network takes it back.
-    fn end_trial(&self) -> Result<(), WriteError> {
+    /// The confirmed network is in force again, and in the file.
+    fn is_back(&self) {
         let path = file(&self.path);
-        on_disk::forget(&path).map_err(|source| WriteError::NotWritten { path, source })?;
+        if let Err(error) = on_disk::forget(&path) {
+            // A start that finds it puts the same network in force.
+            log::warn!("{}: cannot be removed: {error}", path.display());
+        }
         self.trial.send_replace(None);
-        Ok(())
     }
 
     /// Puts the confirmed network back.
@@ -141,7 +142,8 @@ impl Inner {
             }
         }
         // Still under the lock: a change that comes now begins a trial of its own.
-        self.end_trial()
+        self.is_back();
+        Ok(())
     }
 }
 
@@ -159,11 +161,14 @@ impl Store {
     pub async fn keep_network(&self) -> Result<bool, WriteError> {
         self.blocking(|inner| {
             let _seen = inner.seen();
-            let is_on_trial = inner.trial.borrow().is_some();
-            if is_on_trial {
-                inner.end_trial()?;
+            if inner.trial.borrow().is_none() {
+                return Ok(false);
             }
-            Ok(is_on_trial)
+            // Over only once that is on the disk: a start that finds the former network takes it back.
+            let path = file(&inner.path);
+            on_disk::forget(&path).map_err(|source| WriteError::NotWritten { path, source })?;
+            inner.trial.send_replace(None);
+            Ok(true)
         })
         .await
     }
@@ -190,8 +195,15 @@ impl Store {
                             log::error!("the network's former settings cannot be put back yet: {error}");
                         }
                         told = true;
-                        let again = Instant::now() + TRY_AGAIN;
-                        self.inner().trial.send_if_modified(|now| now.as_mut().map(|now| *now = again).is_some());
+                        let now = Instant::now();
+                        self.inner().trial.send_if_modified(|until| match until {
+                            Some(until) if *until <= now => {
+                                *until = now + TRY_AGAIN;
+                                true
+                            }
+                            // A change that came meanwhile has its own time.
+                            _ => false,
+                        });
                     }
                 }
             }
@@ -282,6 +294,30 @@ mod tests {
         assert_eq!(bench.store.current().network.name, "shed");
         let bench = bench.restart();
         assert_eq!((bench.store.network_trial(), bench.store.current().network.name.as_str()), (None, "shed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_written_as_confirmed_is_still_on_trial() {
+        let bench = Bench::new();
+        bench.change("network.name", json!("shed")).await;
+        let former = fs::read(file(&bench.file)).unwrap();
+        fs::remove_file(file(&bench.file)).unwrap();
+        fs::create_dir(file(&bench.file)).unwrap();
+        assert!(bench.store.keep_network().await.is_err());
+        assert!(bench.store.network_trial().is_some(), "nobody is told that it stays");
+        fs::remove_dir(file(&bench.file)).unwrap();
+        fs::write(file(&bench.file), former).unwrap();
+        assert!(bench.store.keep_network().await.unwrap());
+        assert!(!file(&bench.file).exists() && bench.store.network_trial().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_comes_as_the_time_is_over_has_its_own_time() {
+        let bench = Bench::new();
+        bench.change("network.wifi.ssid", json!("Away")).await;
+        // As where the change was written before this got the lock.
+        bench.store.blocking(Inner::revert).await.unwrap();
+        assert_eq!((bench.ssid().as_str(), bench.store.network_trial()), ("Away", Some(CONFIRM_WITHIN)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -82,11 +82,10 @@ impl From<WriteError> for ApiError {
                 "this change cannot be written into the file as it is laid out",
                 "Change the text itself, with PUT /api/config.",
             ),
-            WriteError::NotWritten { path, .. } => {
+            WriteError::NotWritten { .. } => {
                 log::error!("{error}");
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
                 Self::busy(
-                    format!("{name} cannot be written"),
+                    "pulsebox.yaml cannot be written",
                     "Check that its folder can be written to and has room; the log has the system's answer.",
                     60,
                 )

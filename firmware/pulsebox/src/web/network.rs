@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
+use crate::config::WriteError;
 use crate::host::{Interfaces, LinkState};
 
 /// How the box is found.
@@ -68,7 +69,15 @@ pub(super) async fn read(
 )]
 pub(super) async fn keep(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<StatusCode, ApiError> {
     Params::read(query.as_deref(), &[])?;
-    if shared.config.keep_network().await? {
+    let kept = shared.config.keep_network().await.map_err(|error| match error {
+        WriteError::NotWritten { .. } => {
+            log::error!("{error}");
+            let advice = "Say it again, within the two minutes; where that fails too, the SD card may be worn.";
+            ApiError::busy("that the network's settings stay cannot be written to the disk", advice, 5)
+        }
+        error => error.into(),
+    })?;
+    if kept {
         return Ok(StatusCode::NO_CONTENT);
     }
     let advice =

@@ -97,7 +97,7 @@ fn what_is_wrong_stands_there_with_what_to_do() {
         "              storage: no data partition; use another card\r\n",
         "              update 2.0 was taken back: cameras were missing: Gate\r\n",
         "17:00:00 CET by a clock that is not set yet\r\n",
-        "What to do:   Correct pulsebox.yaml on this card",
+        "What to do:   Correct the file that \"Last error\" names",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }

@@ -65,7 +65,7 @@ fn looks_alike(name: &str) -> bool {
 
 /// What to do about a file by another name.
 pub(super) fn rename_it() -> String {
-    format!("call it {NAME} and start the box again")
+    format!("call it {NAME}, or delete it, and start the box again")
 }
 
 #[cfg(test)]
