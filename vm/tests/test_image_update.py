@@ -1,6 +1,6 @@
 """Updates, from outside: a bundle comes by the page's API or by a stick; the box ends in the right system and says why.
 
-A start in emulation takes a minute or more, so they are few: ten whole ones, and three that end before the first
+A start in emulation takes a minute or more, so they are few: eleven whole ones, and six that end before the first
 program. One box goes through what is about bringing and writing a system, and ends with the one that loses its cameras.
 For the other bad ones, cards are made on which they were just written.
 """
@@ -20,8 +20,10 @@ from vm.rig.card import Card
 from vm.rig.simcam import Simcam
 from vm.rig.stick import Stick
 from vm.rig.system import bundle, given_image
+from vm.tests.test_image_data import cut_as_soon
 
 UNITS = "/usr/lib/systemd/system"
+STANDS_STILL = "this system stands still"
 # The partition of slot B.
 SLOT_B = 3
 # What a system needs to run, for bundles that never come as far; the C library is where Debian or Buildroot has it.
@@ -56,6 +58,13 @@ def of_another_board() -> Path:
 def without_programs() -> Path:
     """Its first program cannot be started: the kernel panics."""
     return bundle("9.1.0", remove=MOST)
+
+
+def that_stands_still() -> Path:
+    """Its first program does nothing, and nothing watches it: a hang before systemd has taken the watchdog."""
+    shell = "/usr/lib/rig/busybox"
+    first = f"#!{shell} sh\n{shell} echo {STANDS_STILL} >/dev/console\nwhile :; do {shell} sleep 1000; done\n"
+    return bundle("9.1.1", files={"/usr/sbin/init": first.encode()}, remove=["/usr/sbin/init", *MOST])
 
 
 # What is wrong, what shows it in the new system, and what the box is to say of it.
@@ -155,6 +164,8 @@ def is_back(box: Appliance, slot: str, version: str, reason: str) -> None:
     if box._token is None:
         box.claim()
     assert until_update(box, "rolled_back", reason)["version"] == version
+    recorded = box.get("/api/system")["starts"][0]
+    assert (recorded["cause"], recorded["slot"]) == ("rollback", slot), recorded
     shown = "cat /boot/firmware/STATUS.TXT"
     box.until("STATUS.TXT tells it", lambda: reason in " ".join(box.run(shown).text.split()), 180)
     box.until("this slot is good", lambda: box.card.environment()[f"BOOT_{slot}_LEFT"] == "3", 120)
@@ -203,6 +214,17 @@ def test_a_new_system_that_never_reaches_its_programs_is_left_after_three_tries(
         is_back(box, "A", "9.1.0", "did not start: three tries")
 
 
+def test_a_new_system_that_hangs_is_left_once_the_plug_was_pulled_three_times(appliance):
+    with Simcam(2, "--protocol", "http-mjpeg") as cameras:
+        box = appliance(just_written(that_stands_still(), "9.1.1", cameras))
+        for tried in range(1, 4):
+            hangs = STANDS_STILL.encode()
+            cut_as_soon(box, f"it hangs, try {tried}", lambda: box.console_log.read_bytes().count(hangs) == tried)
+            box.power_on()
+        box.until_up(START)
+        is_back(box, "A", "9.1.1", "did not start: three tries")
+
+
 def test_a_good_system_that_was_cut_off_three_times_on_its_way_up_is_tried_again(appliance):
     with Simcam(2, "--protocol", "http-mjpeg") as cameras:
         card = just_written(system("9.9.1"), "9.9.1", cameras, is_proved=True)
@@ -245,6 +267,7 @@ def box(request, claimed) -> Appliance:
 
 
 def test_what_does_not_fit_is_refused_with_a_reason_and_nothing_is_written(box):
+    before = box.card.peek(SLOT_B, 0, 1 << 20)
     for body, reason in (
         (of_another_key().read_bytes(), "not signed by anybody this box trusts"),
         (of_another_board().read_bytes(), "is for pulsebox-rpi64, and this box is a pulsebox-qemu"),
@@ -265,6 +288,7 @@ def test_what_does_not_fit_is_refused_with_a_reason_and_nothing_is_written(box):
     until_update(box, "refused", "is too old for this box")
     assert box.ask("ls /data/rauc/*.raucb 2>/dev/null || true") == ""
     assert box.card.environment().get("BOOT_ORDER", "A B") == "A B"
+    assert box.card.peek(SLOT_B, 0, 1 << 20) == before
 
 
 def test_a_cut_while_writing_costs_nothing_and_a_second_try_brings_the_new_system(box):

@@ -49,8 +49,9 @@ saveenv
 # Its arguments come first, ours after them, and the later one counts.
 fdt addr ${fdt_addr}
 fdt get value fwargs /chosen bootargs
+# rootwait: a kernel that finds no root must end, so that the try is over; a card is there within seconds.
 # cgroup_enable: Raspberry Pi's own arguments turn the memory controller off, and units would have no limit.
-setenv bootargs "${fwargs} root=/dev/mmcblk0p${part} rootfstype=squashfs ro rootwait panic=10 cgroup_enable=memory rauc.slot=${slot}"
+setenv bootargs "${fwargs} root=/dev/mmcblk0p${part} rootfstype=squashfs ro rootwait=60 panic=10 cgroup_enable=memory rauc.slot=${slot}"
 
 echo "Pulsebox: slot ${slot} from partition ${part}, ${left} tries left after this one"
 load ${devtype} ${devnum}:${part} ${kernel_addr_r} boot/Image && booti ${kernel_addr_r} - ${fdt_addr}
