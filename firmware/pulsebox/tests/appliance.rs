@@ -60,7 +60,7 @@ async fn a_new_system_is_well_once_the_camera_that_was_up_is_up_again() {
     daemon.until_state("gate", "up").await;
     until(&home, "run/pulsebox/wellness", "state=well\nmessage=the camera that was up before is up\n").await;
     let up = fs::read_to_string(home.path("run/pulsebox/up")).unwrap();
-    assert!(up.starts_with("gate\nnetwork="), "{up}");
+    assert!(up.starts_with("gate\nnetwork=") && up.ends_with("\nlooked=yes\n"), "{up}");
 }
 
 #[tokio::test]

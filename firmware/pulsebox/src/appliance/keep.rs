@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::wellness::{Wellness, is_living};
 use crate::config::on_disk;
-use crate::monitor::board::Snapshot;
+use crate::monitor::board::{Snapshot, State};
 
 /// Ids in `up`, bytes: they come back in a fact, which has an end.
 const IDS_MAX: usize = 6 << 10;
@@ -43,7 +43,8 @@ impl Kept {
     }
 }
 
-/// `up`: ids of the cameras that give a living picture, with commas; then whether there is a network.
+/// `up`: ids of the cameras that give a living picture, with commas; then whether there is a network, and whether every
+/// camera has been looked at since the start.
 pub(super) fn up(snapshot: &Snapshot) -> String {
     let mut ids = String::new();
     for camera in snapshot.in_order().filter(|camera| is_living(camera)) {
@@ -55,7 +56,9 @@ pub(super) fn up(snapshot: &Snapshot) -> String {
         }
         ids += &camera.id;
     }
-    format!("{ids}\nnetwork={}\n", if snapshot.host.network { "yes" } else { "no" })
+    let said = |is: bool| if is { "yes" } else { "no" };
+    let is_looked_at = snapshot.cameras.values().all(|camera| camera.state == State::Paused || camera.last.is_some());
+    format!("{ids}\nnetwork={}\nlooked={}\n", said(snapshot.host.network), said(is_looked_at))
 }
 
 /// `wellness`, as a fact.

@@ -316,7 +316,7 @@ mod tests {
         let stop = CancellationToken::new();
         let task = tokio::spawn(room.clone().run(stop.clone()));
         let run = run.path();
-        assert_eq!(until(&run.join("pulsebox/up"), "network").await, "\nnetwork=no\n");
+        assert_eq!(until(&run.join("pulsebox/up"), "network").await, "\nnetwork=no\nlooked=yes\n");
 
         room.board.change_host(|host| host.network = true);
         let camera = Arc::new(CameraStatus::unseen("a", State::Up));
@@ -335,7 +335,8 @@ mod tests {
         assert_eq!(told.as_deref(), Some("no partition; use another card"));
         let wellness = until(&run.join("pulsebox/wellness"), "state=").await;
         assert_eq!(wellness, "state=not-yet\nmessage=cameras that were up before are missing: a (not looked at yet)\n");
-        assert_eq!(until(&run.join("pulsebox/up"), "yes").await, "\nnetwork=yes\n", "nobody looked at it yet");
+        let up = until(&run.join("pulsebox/up"), "network=yes").await;
+        assert_eq!(up, "\nnetwork=yes\nlooked=no\n", "nobody looked at it yet");
         assert_eq!(room.busy(), Some("the last update is on trial still"));
 
         tell(run, "update", "state=good\nversion=2\n");
@@ -360,7 +361,7 @@ mod tests {
             host.network = true;
             host.config_fault = Some("pulsebox.yaml:3:1: no such key".into());
         });
-        until(&run.join("pulsebox/up"), "yes").await;
+        until(&run.join("pulsebox/up"), "network=yes").await;
         assert!(!faults.exists(), "nothing is written for nothing");
         tell(run, "update", "state=writing\npercent=3\nversion=2\n");
         assert_eq!(until(&faults, "storage").await, "config=yes\nstorage=no\n");
