@@ -155,6 +155,24 @@ test("a machine that is no appliance shows none of it", async ({ page, stage }) 
   await expect(page.getByText("There is no section")).toBeVisible();
 });
 
+test("a damaged history is told until somebody has read it", async ({ page, stage, shot }) => {
+  const box = await stage.appliance();
+  await box.down();
+  await box.damageHistory();
+  await box.up();
+  await page.goto(`${box.origin}/#/`);
+  const notices = page.getByLabel("Notices");
+  await expect(notices).toContainText("The history was damaged");
+  await expect(notices).toContainText("history.sqlite.damaged-");
+  expect(await findings(page)).toEqual([]);
+  await shot("box-history-repaired");
+  await notices.getByRole("button", { name: "Understood" }).click();
+  await expect(notices).not.toContainText("damaged");
+  await page.reload();
+  await expect(page.getByRole("heading", { name: "No cameras yet" })).toBeVisible();
+  await expect(notices).not.toContainText("damaged");
+});
+
 test("a change of the network asks to be kept, and is", async ({ page, stage, shot }) => {
   const box = await stage.appliance();
   await page.goto(`${box.origin}/#/`);

@@ -7,7 +7,7 @@ import { route, to } from "./router";
 import { isAdmin, session } from "./session";
 import { cameras, host, link, now, words } from "./store";
 import type { BrokerStatus, CameraView, State } from "./types";
-import { boxNow, cause, clockTime, lowerFirst, span, WORST } from "./words";
+import { boxNow, cause, clockTime, lowerFirst, sentence, span, WORST } from "./words";
 
 /** The cameras, worst first, else in the configuration's order. */
 export const worstFirst = computed(() =>
@@ -77,10 +77,25 @@ export function Banners() {
       {box?.broker?.state === "lost" && !isAtMqtt() && <BrokerLost broker={box.broker} />}
       {box?.appliance && <ApplianceBanners appliance={box.appliance} />}
       {box?.storage_fault && box.appliance?.data?.state !== "memory" && <Notice mood="warning">The history is not written to disk: <Rich text={box.storage_fault} /></Notice>}
+      {box?.history_repaired && <Repaired what={box.history_repaired} />}
       {box?.config_fault && <Notice mood="warning">The configuration file has a mistake, the last good one is in force: <Rich text={box.config_fault} /></Notice>}
       {box?.clock === "untrusted" && (box.uptime_seconds ?? 0) > 0 && <Notice mood="info">The box has not set its clock yet: times may be wrong until it has.</Notice>}
     </section>
   );
+}
+
+/** Who has read it on this browser. */
+const READ = "pulsebox history_repaired";
+
+/** Told until the box's next start; to who has read it, once. */
+function Repaired({ what }: { what: string }) {
+  const [read, setRead] = useState(() => localStorage.getItem(READ));
+  if (read === what) return null;
+  const close = () => {
+    localStorage.setItem(READ, what);
+    setRead(what);
+  };
+  return <Notice mood="warning"><Rich text={sentence(what)} /> <Button onClick={close}>Understood</Button></Notice>;
 }
 
 /** The version that this page came with. */

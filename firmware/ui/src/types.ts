@@ -234,6 +234,7 @@ export interface LocalCamera {
 export interface BoxStatus {
   network: boolean;
   storage_fault: string | null;
+  history_repaired: string | null;
   config_fault: string | null;
   bytes_written: number;
   name?: string;

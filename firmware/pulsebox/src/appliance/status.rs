@@ -126,7 +126,7 @@ fn weighty(snapshot: &Snapshot, config: &Config) -> String {
     let host = &snapshot.host;
     let box_ = host.appliance.clone().unwrap_or_default();
     let update = box_.update.as_ref().map(|update| (update.state, update.version.clone(), update.message.clone()));
-    let faults = (&host.storage_fault, &host.config_fault, host.clock == ClockState::Trusted);
+    let faults = (&host.storage_fault, &host.history_repaired, &host.config_fault, host.clock == ClockState::Trusted);
     let cameras = snapshot.cameras.is_empty();
     format!("{:?}{:?}{:?}{:?}{faults:?}{cameras}", addresses(snapshot, config), box_.slot, box_.import, update)
         + &format!("{:?}{:?}", box_.version, box_.data)
@@ -243,7 +243,7 @@ fn errors(snapshot: &Snapshot) -> Vec<String> {
         Some(format!("{which} {what}: {}", told(update.message.clone(), otherwise)))
     });
     let storage = host.storage_fault.clone().or_else(|| box_.data_fault()).map(|fault| format!("storage: {fault}"));
-    let all = [box_.import_fault(), storage, update, host.config_fault.clone()];
+    let all = [box_.import_fault(), storage, update, host.config_fault.clone(), host.history_repaired.clone()];
     all.into_iter().flatten().map(|error| plain(&error, LONG)).collect()
 }
 

@@ -155,7 +155,8 @@ async fn daemon(store: Arc<Store>, data: &Path, machine: Machine, run: &Path) ->
     rooms.spawn(store.clone().follow(stop.clone()));
     rooms.spawn(store.clone().follow_trial(stop.clone()));
     let data_fault = appliance.as_ref().map_or_else(|| watch::channel(None).1, appliance::Room::data_fault);
-    let faults = Faults { storage: history.fault(), data: data_fault, config: store.fault() };
+    let faults =
+        Faults { storage: history.fault(), repaired: history.repaired(), data: data_fault, config: store.fault() };
     // Before anybody judges this system by the board.
     faults.tell(&board);
     rooms.spawn(tell_faults(board.clone(), faults, stop.clone()));
@@ -267,6 +268,8 @@ async fn drain(rooms: &mut JoinSet<()>) {
 struct Faults {
     /// The history is not written.
     storage: watch::Receiver<Option<String>>,
+    /// It is, but what was there before was set aside.
+    repaired: watch::Receiver<Option<String>>,
     /// It is written, and yet nothing stays: an appliance's data partition.
     data: watch::Receiver<Option<String>>,
     /// The file is not what is in force.
@@ -277,10 +280,12 @@ impl Faults {
     fn tell(&self, board: &Board) {
         // The history knows more of its own fault.
         let storage_fault = self.storage.borrow().clone().or_else(|| self.data.borrow().clone());
+        let history_repaired = self.repaired.borrow().clone();
         let config_fault = self.config.borrow().clone();
         let bytes_written = pulsebox::history::bytes_written();
         board.change_host(|host| {
             host.storage_fault = storage_fault;
+            host.history_repaired = history_repaired;
             host.config_fault = config_fault;
             host.bytes_written = bytes_written;
         });
@@ -293,12 +298,14 @@ async fn tell_faults(board: Board, mut faults: Faults, stop: CancellationToken) 
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         faults.storage.mark_unchanged();
+        faults.repaired.mark_unchanged();
         faults.data.mark_unchanged();
         faults.config.mark_unchanged();
         faults.tell(&board);
         tokio::select! {
             () = stop.cancelled() => return,
             Ok(()) = faults.storage.changed() => {}
+            Ok(()) = faults.repaired.changed() => {}
             Ok(()) = faults.data.changed() => {}
             Ok(()) = faults.config.changed() => {}
             _ = ticks.tick() => {}

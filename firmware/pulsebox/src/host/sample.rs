@@ -62,6 +62,7 @@ pub async fn watch_box(board: Board, data: PathBuf, clock: Clock, stop: Cancella
             *host = BoxStatus {
                 network: others.network,
                 storage_fault: others.storage_fault,
+                history_repaired: others.history_repaired,
                 config_fault: others.config_fault,
                 bytes_written: others.bytes_written,
                 broker: others.broker,

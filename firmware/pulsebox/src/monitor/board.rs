@@ -309,6 +309,8 @@ pub struct BoxStatus {
     pub network: bool,
     /// Why the history is not written to disk, if so; checks go on from memory.
     pub storage_fault: Option<String>,
+    /// What of the history was last set aside since the start, damaged or of a newer form, and what came in its place.
+    pub history_repaired: Option<String>,
     /// Why the file on disk is not the configuration in force, if so.
     pub config_fault: Option<String>,
     /// Bytes that this process caused to be written to disk since it started.

@@ -91,11 +91,13 @@ fn what_is_wrong_stands_there_with_what_to_do() {
     snapshot.host.appliance =
         Some(Appliance { import: Some(refused), update: Some(update), data: Some(data), ..Appliance::default() });
     snapshot.host.clock = ClockState::Untrusted;
+    snapshot.host.history_repaired = Some("the history was damaged; it was set aside".into());
     let text = told(&snapshot);
     for line in [
         "Last error:   pulsebox.yaml:3:5: there is no key `ur`; did you mean `url`?\r\n",
         "              storage: no data partition; use another card\r\n",
         "              update 2.0 was taken back: cameras were missing: Gate\r\n",
+        "              the history was damaged; it was set aside\r\n",
         "17:00:00 CET by a clock that is not set yet\r\n",
         "What to do:   Correct the file that \"Last error\" names",
     ] {
