@@ -65,7 +65,19 @@ fn take(job: &Import, card: &mut Card<'_>) -> Result<(State, String, String), (S
     }
     let name = match find(card.folder) {
         Err(error) => return Ok((State::None, String::new(), format!("the boot partition cannot be read: {error}"))),
-        Ok(Found::Nothing) => return Ok((State::None, String::new(), String::new())),
+        Ok(Found::Nothing) => {
+            // Off the card, and the power went before that was noted: the same file on the card anew is meant. Where
+            // the card is not there at all, nor is what is left on it of a file that was taken.
+            if !job.keep
+                && card.folder.join(TAKEN).exists()
+                && let Ok(data) = Data::open(&job.into)
+                && data.marker.exists()
+                && let Err(error) = on_disk::forget(&data.marker)
+            {
+                log::warn!("{} cannot be removed: {error}", data.marker.display());
+            }
+            return Ok((State::None, String::new(), String::new()));
+        }
         Ok(Found::Misnamed(name)) => {
             return Err((name.clone(), format!("{name} is not read by this name; {}", find::rename_it())));
         }

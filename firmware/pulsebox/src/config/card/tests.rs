@@ -236,6 +236,15 @@ fn a_cut_at_any_step_ends_well_at_the_next_start() {
     bench.put("pulsebox.yaml", GOOD);
     bench.import();
     assert_eq!(bench.kept(), GOOD);
+    // Off the card, and the marker not yet removed: the same file is meant some day later too.
+    bench.put("pulsebox.yaml", GOOD);
+    import(&Import { from: bench.card.path().into(), into: bench.data.path().into(), keep: true });
+    fs::remove_file(bench.card.path().join("pulsebox.yaml")).unwrap();
+    assert_eq!(bench.import().state, State::None);
+    fs::write(bench.data.path().join("pulsebox.yaml"), GOOD.replace("Gate", "Changed")).unwrap();
+    bench.put("pulsebox.yaml", GOOD);
+    bench.import();
+    assert_eq!(bench.kept(), GOOD);
     // Renamed, not yet overwritten; and the rename half done.
     for left in [&["pulsebox.erase"][..], &["pulsebox.erase", "pulsebox.yaml"]] {
         for text in [GOOD.to_owned(), "\0".repeat(GOOD.len())] {
