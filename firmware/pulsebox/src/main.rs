@@ -86,9 +86,9 @@ enum LedsCommand {
     /// Play every pattern of the LED card with its name
     Demo(commands::leds::Args),
     /// Have them say that Pulsebox is not running; for after a crash, as its systemd unit does
-    Off(commands::leds::OffArgs),
+    Off(commands::leds::Place),
     /// Have them say that the box is starting, until stopped
-    Booting(commands::leds::BootingArgs),
+    Booting(commands::leds::Place),
 }
 
 fn main() -> ExitCode {

@@ -121,6 +121,17 @@ fn the_demo_says_why_an_led_that_is_configured_does_not_light() {
 }
 
 #[test]
+fn the_demo_on_the_appliance_knows_the_lines_that_the_file_does_not_name() {
+    let config = "leds: { act: false, chip: no-such-chip }";
+    let told = |args: &[&str]| text(&demo(args, Some(config)).stdout);
+    let on_the_appliance = told(&["--only", "all_up", "--appliance"]);
+    for line in ["green: line 27 of no-such-chip: ", "red: line 17 of no-such-chip: "] {
+        assert!(on_the_appliance.contains(line), "{on_the_appliance}");
+    }
+    assert!(!told(&["--only", "all_up"]).contains("line 27"));
+}
+
+#[test]
 fn a_box_that_starts_without_an_led_is_not_held_up() {
     let home = tempfile::tempdir().unwrap();
     let booting = |config: &str| {

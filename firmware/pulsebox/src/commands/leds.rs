@@ -25,12 +25,22 @@ const FOR_EVER: Duration = Duration::from_secs(86_400);
 /// Cameras down in the row that counts them.
 const BLINKS: usize = 3;
 
-/// The command line of `pulsebox leds demo`.
+/// Where the LEDs are.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct Place {
     /// The configuration that says where the LEDs are; pulsebox.yaml, where that is there
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// This is the appliance: its LEDs are at their places unless the configuration says otherwise
+    #[arg(long)]
+    appliance: bool,
+}
+
+/// The command line of `pulsebox leds demo`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
     /// How long each row is shown
     #[arg(long, value_name = "N", default_value = "6", value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
@@ -50,13 +60,14 @@ pub fn demo(args: &Args) -> ExitCode {
         let names: Vec<&str> = CARD.iter().map(|row| row.name).collect();
         return fail(USAGE, &format!("`{name}` is not on the LED card; on it are {}", names.join(", ")));
     }
-    if args.config.is_none() && !Path::new(DEFAULT).exists() {
+    if args.place.config.is_none() && !Path::new(DEFAULT).exists() {
         say(&format!(
             "There is no {DEFAULT} in this folder: only the Pi's own LED is played. --config FILE says where yours is; \
-             the service's is /var/lib/pulsebox/pulsebox.yaml."
+             the service's is /var/lib/pulsebox/pulsebox.yaml, the appliance's /data/pulsebox/pulsebox.yaml (with \
+             --appliance)."
         ));
     }
-    let config = match read(args.config.as_deref(), Machine::Any) {
+    let config = match read(args.place.config.as_deref(), Machine::of(args.place.appliance)) {
         Ok(config) => config,
         Err(problem) => return fail(1, &problem),
     };
@@ -66,26 +77,15 @@ pub fn demo(args: &Args) -> ExitCode {
     }
 }
 
-/// The command line of `pulsebox leds off`.
-#[derive(clap::Args)]
-pub struct OffArgs {
-    /// The configuration that says where the LEDs are; pulsebox.yaml, where that is there
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// This is the appliance: its LEDs are at their places unless the configuration says otherwise
-    #[arg(long)]
-    appliance: bool,
-}
-
 /// Has the LEDs say that Pulsebox is not running. Exit 0, 1 where an LED refuses or the configuration is wrong. Under
 /// systemd, nothing is left to do after an orderly end.
-pub fn off(args: &OffArgs) -> ExitCode {
+pub fn off(place: &Place) -> ExitCode {
     if std::env::var("SERVICE_RESULT").is_ok_and(|result| result == ORDERLY) {
         return ExitCode::SUCCESS;
     }
     let mut ended = ExitCode::SUCCESS;
-    let machine = Machine::of(args.appliance);
-    let config = read(args.config.as_deref(), machine).or_else(|problem| {
+    let machine = Machine::of(place.appliance);
+    let config = read(place.config.as_deref(), machine).or_else(|problem| {
         ended = fail(1, &problem);
         // A box that does not start for a mistake in its file says so on ACT, at least.
         read_text("", machine)
@@ -104,23 +104,12 @@ pub fn off(args: &OffArgs) -> ExitCode {
     ended
 }
 
-/// The command line of `pulsebox leds booting`.
-#[derive(clap::Args)]
-pub struct BootingArgs {
-    /// The configuration that says where the LEDs are; pulsebox.yaml, where that is there
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// This is the appliance: its LEDs are at their places unless the configuration says otherwise
-    #[arg(long)]
-    appliance: bool,
-}
-
 /// Blinks as the card's row for a box that starts, until SIGTERM; then the lines are given back, and ACT blinks on by
 /// the kernel until the daemon takes it. Exit 0, also where nothing lights: a box starts without LEDs too.
-pub fn booting(args: &BootingArgs) -> ExitCode {
-    let machine = Machine::of(args.appliance);
+pub fn booting(place: &Place) -> ExitCode {
+    let machine = Machine::of(place.appliance);
     // So early, the file may not be there yet, or be one that is about to be refused.
-    let config = read(args.config.as_deref(), machine).or_else(|_| read_text("", machine));
+    let config = read(place.config.as_deref(), machine).or_else(|_| read_text("", machine));
     let Ok(mut config) = config else { return ExitCode::SUCCESS };
     if std::mem::take(&mut config.leds.act) {
         match Kernel::default().blink_act() {
