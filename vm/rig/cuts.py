@@ -19,6 +19,8 @@ from vm.rig.simcam import Simcam
 CAMERA = "gate"
 # A camera's incident begins or ends within this, in seconds.
 TURN = 120
+# The card is new, and a Pi's clock is not set.
+SINCE = "2020-01-01T00:00:00Z"
 
 
 class Harm(AssertionError):
@@ -62,18 +64,22 @@ class PowerCuts:
         self.tally = Tally()
 
     def run(self, count: int) -> Tally:
-        """So many cuts, and a last boot that looks at the last one."""
+        """So many cuts, and a last boot that looks at the last one. The first cut ends a box that told of an incident."""
         with Simcam(1, "--protocol", "http-mjpeg", "--width", "320", "--height", "180", "--fps", "5") as cameras:
             card = Card.new()
             card.put("pulsebox.yaml", _configuration(cameras.urls[0]))
             for number in range(count + 1):
                 card = self._boot(number, card, cameras, is_last=number == count)
+        if not self._told:
+            raise RuntimeError("no incident was told: nothing was there to be lost")
         return self.tally
 
     def _boot(self, number: int, card: Card, cameras: Simcam, *, is_last: bool) -> Card:
-        where = "start" if self._random.random() < 0.5 else "run"
+        is_first = number == 0
+        where = "start" if self._random.random() < 0.5 and not is_first else "run"
         by_kill = where == "run" and self._random.random() < 0.5
         began = self._random.uniform(0, self._typical)
+        mood = "refuses" if is_first else self._random.choice(("refuses", "healthy"))
         box = Appliance(card, self._kind, name="powercut")
         known = set(self._told)
         with box:
@@ -95,7 +101,7 @@ class PowerCuts:
                 self.tally.while_starting += 1
                 say(f"cut {number + 1}: {began:.1f} s after power-on")
                 return cut.card()
-            self._live(box, cameras)
+            self._live(box, cameras, mood)
             self.tally.while_running += 1
             self._claimed = True
             say(f"cut {number + 1}: running, {len(self._told)} incidents" + (", QEMU killed" if by_kill else ""))
@@ -134,9 +140,8 @@ class PowerCuts:
             box.claim()
             self._token = box._token
 
-    def _live(self, box: Appliance, cameras: Simcam) -> None:
+    def _live(self, box: Appliance, cameras: Simcam, mood: str) -> None:
         """The box watches; now and then an incident begins or ends, and what is told of is to be kept."""
-        mood = self._random.choice(("refuses", "healthy"))
         cameras.become(0, mood)
         wanted = "down" if mood == "refuses" else "up"
         box.until(f"the camera is {wanted}", lambda: box.camera(CAMERA)["state"] == wanted, TURN)
@@ -174,7 +179,7 @@ class _CutWhileStarting:
 
 def _incidents(box: Appliance) -> set[int]:
     try:
-        return {one["id"] for one in box.get(f"/api/streams/{CAMERA}/incidents?limit=1000")}
+        return {one["id"] for one in box.get(f"/api/streams/{CAMERA}/incidents?from={SINCE}&limit=1000")}
     except ApiError as error:
         raise AssertionError(f"the history does not answer: {error}") from error
 
