@@ -136,7 +136,8 @@ def root_tree() -> Path:
         known = given.stat()
         key = key_of(base.root.parent.name, f"{given.resolve()} {known.st_size} {known.st_mtime_ns}", *_own())
         return cached("root-given", key, lambda new: _of_image(given, tools, new), "the given image's root")
-    ours = [*_files_of("overlay"), *_files_of("systemd"), *_files_of("buildroot/board"), binary()]
+    folders = ("overlay", "systemd", "buildroot/board", "docs")
+    ours = [*(file for folder in folders for file in _files_of(folder)), binary()]
     names = [str(path) for path in ours] + [oct(path.stat().st_mode) for path in ours]
 
     def make(place: Path) -> None:

@@ -28,6 +28,11 @@ for file in "$repository"/systemd/*; do
 	esac
 done
 
+# What the units refer to, for who is in the box by ssh.
+rm -rf "$root/usr/share/doc/pulsebox"
+install -d "$root/usr/share/doc/pulsebox"
+cp "$repository"/docs/*.md "$root/usr/share/doc/pulsebox/"
+
 # Where the partitions are mounted. The root is read-only: it cannot be made later.
 install -d "$root/data" "$root/boot/firmware"
 
