@@ -39,7 +39,7 @@ def made(card: Card, files: Mapping[str, bytes] | None = None, size: int = 1400 
             path.write_bytes(content)
             owner = DAEMON if name.startswith("pulsebox/") else 0
             os.chown(path, owner, owner)
-        command = ["mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-d", folder, "-E", f"nodiscard,offset={START}"]
+        command = ["mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-m", "1", "-d", folder, "-E", f"nodiscard,offset={START}"]
         subprocess.run([*command, str(card.path), f"{size // 1024}k"], check=True, capture_output=True, timeout=300)
     enter(card, size)
 

@@ -70,7 +70,8 @@ def on_the_card(box: Appliance) -> bool:
 
 
 def test_the_first_start_makes_it_and_later_ones_keep_what_is_on_it(appliance):
-    box = appliance(Card.new(2 * GIB))
+    # A clock that is not set, as a Pi's after each start.
+    box = appliance(Card.new(2 * GIB), options=("-rtc", "base=2020-01-01"))
     box.until_up()
     assert facts(box, "data")["state"] == "new"
     assert facts(box, "start")["cause"] == "first"
@@ -90,11 +91,13 @@ def test_the_first_start_makes_it_and_later_ones_keep_what_is_on_it(appliance):
     assert int(box.ask("journalctl -b --no-pager -u pulsebox-data | wc -l")) > 1
     assert "pulsebox" in box.ask("zcat /data/journal/*.gz | tail -n 50")
 
+    set_to = int(box.ask('date -s "@$(($(date +%s) + 7776000))" >/dev/null && systemctl start pulsebox-clock-save && date +%s'))
     box.cut()
     box.power_on()
     box.until_up()
     assert facts(box, "data")["state"] == "ok"
     assert facts(box, "start")["cause"] == "power"
+    assert 0 <= int(box.ask("date +%s")) - set_to < LONG, "it goes on from what was written last"
     assert box.ask("cat /etc/machine-id").strip() == name
 
 
@@ -160,9 +163,7 @@ def test_what_cannot_be_repaired_stays_as_it_is_until_a_factory_reset(appliance)
     box.until_up()
     assert facts(box, "data")["state"] == "memory"
     assert "factory reset" in facts(box, "data")["message"]
-    box.until_healthy(LONG)
-    box.claim()
-    says(box, box.get("/api/system"), "memory")
+    says(box, watches(box), "memory")
     assert data.content(card) == before
 
     box.call("POST", "/api/reset", {"confirm": "reset"})
@@ -182,7 +183,12 @@ def test_on_a_larger_card_it_grows_and_a_full_one_goes_on(appliance):
     files = {"pulsebox/history.sqlite": b"not a database " * 4096, "pulsebox/more": bytes(range(256)) * (270 * 4096)}
     box = appliance(used(files, size=344 * MIB))
     box.until_up()
-    says(box, watches(box), "grown")
+    system = watches(box)
+    says(box, system, "grown")
+    assert "the history was damaged" in system["host"]["history_repaired"], system["host"]
+    assert "history.sqlite.damaged-" in system["host"]["history_repaired"]
+    status = "tr -d '\\r' </boot/firmware/STATUS.TXT"
+    box.until("STATUS.TXT says it", lambda: "the history was damaged" in box.run(status).text, 180)
     assert box.ask("cat /etc/machine-id").strip() == MACHINE_ID
     in_order(box)
 
@@ -195,6 +201,8 @@ def test_on_a_larger_card_it_grows_and_a_full_one_goes_on(appliance):
     assert data.size_of_ext4(box.card) == box.card.partitions[data.NUMBER].length == 376 * MIB
     box.until_healthy(LONG)
     box.until("the camera is looked at", lambda: looked_at(box), 200)
+    box.until("the box says it", lambda: box.get("/api/system")["overall"] == "storage_fault", 200)
+    assert "full" in box.get("/api/system")["host"]["storage_fault"]
 
     # Two cards more, beside the box' own: one without a byte on its p4, and one that is too small for any.
     assert other_card(box, 800, ENTER_P4) == "new"
