@@ -12,7 +12,7 @@ page:  ## the page that the daemon embeds, in firmware/ui/dist; does nothing whe
 	@scripts/need page
 	@scripts/build-page
 
-test: test-rust test-page test-api vm-test  ## every test: the daemon's, the page's in a real browser, the API's against its document, real kernels
+test: test-rust test-page test-api vm-test  ## every test but the long ones of vm-test: the daemon's, the page's in a real browser, the API's against its document, real kernels
 
 test-rust: page  ## the daemon's tests, also those against real RTSP servers
 	@scripts/need test
