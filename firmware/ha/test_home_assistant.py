@@ -275,7 +275,8 @@ def test_the_documented_automation_sends_the_picture_of_a_camera_that_is_down(ho
     since = time.monotonic()
     home.until("an alarm had its time", lambda: time.monotonic() - since > 3)
     assert [len(told(camera)) for camera in ("gate", "barn")] == [1, 1]
-    assert all("components.mqtt" in complaint for complaint in home.complaints()), "but that the broker was away"
+    # But that the broker was away.
+    assert [complaint for complaint in home.complaints() if "components.mqtt" not in complaint] == []
     house.cameras.become(0, "healthy")
     house.cameras.become(1, "healthy")
     home.until("all is well again", house.has_settled)
