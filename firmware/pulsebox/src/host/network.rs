@@ -1,7 +1,7 @@
 //! Whether the box has a link and an address, from the kernel's own files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -51,7 +51,16 @@ impl Interfaces {
         let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
         let (real, made): (Vec<_>, Vec<_>) = names.filter(|name| name != "lo").partition(|name| self.is_hardware(name));
         let count = if real.is_empty() { made } else { real };
-        count.into_iter().filter(|name| is_one(&self.sys.join(name).join("carrier"))).collect()
+        count.into_iter().filter(|name| self.is_joined(name)).collect()
+    }
+
+    /// Whether a cable is in, or the radio is let in by its network. A radio has a carrier as soon as it is associated,
+    /// and is `dormant` until the network has taken its password (kernel, Documentation/networking/operstates.rst):
+    /// meanwhile the address that it had before may still be there.
+    fn is_joined(&self, name: &str) -> bool {
+        let folder = self.sys.join(name);
+        let is_dormant = fs::read_to_string(folder.join("operstate")).is_ok_and(|state| state.trim() == "dormant");
+        !is_dormant && fs::read_to_string(folder.join("carrier")).is_ok_and(|text| text.trim() == "1")
     }
 
     fn is_hardware(&self, name: &str) -> bool {
@@ -75,7 +84,7 @@ impl Interfaces {
             let radio = folder.join("phy80211").exists() || folder.join("wireless").exists();
             folder.join("device").exists() && radio == is_radio
         });
-        let state = |name: String| match is_one(&self.sys.join(&name).join("carrier")) {
+        let state = |name: String| match self.is_joined(&name) {
             false => LinkState::Down,
             true if self.has_address(&name) => LinkState::Up,
             true => LinkState::NoAddress,
@@ -107,10 +116,6 @@ impl Link for Interfaces {
     fn is_up(&self) -> bool {
         self.with_carrier().iter().any(|name| self.has_address(name))
     }
-}
-
-fn is_one(file: &Path) -> bool {
-    fs::read_to_string(file).is_ok_and(|text| text.trim() == "1")
 }
 
 /// Keeps the board's word on the network true until `stop`.
@@ -154,6 +159,22 @@ mod tests {
         assert_eq!(interfaces.state(true), LinkState::Down);
         fs::write(dir.path().join("sys/wlan0/carrier"), "1").unwrap();
         assert_eq!(interfaces.state(true), LinkState::NoAddress);
+    }
+
+    #[test]
+    fn a_radio_whose_password_is_not_taken_yet_has_joined_nothing_whatever_address_it_had() {
+        let (dir, interfaces) = interfaces("0", "wlan0\t0001A8C0\t00000000\n", "");
+        let wlan = dir.path().join("sys/wlan0");
+        for folder in ["device", "phy80211"] {
+            fs::create_dir_all(wlan.join(folder)).unwrap();
+        }
+        fs::write(wlan.join("carrier"), "1").unwrap();
+        for (operstate, state) in
+            [("dormant\n", LinkState::Down), ("up\n", LinkState::Up), ("unknown\n", LinkState::Up)]
+        {
+            fs::write(wlan.join("operstate"), operstate).unwrap();
+            assert_eq!((interfaces.state(true), interfaces.is_up()), (state, state == LinkState::Up), "{operstate}");
+        }
     }
 
     #[test]
