@@ -176,7 +176,7 @@ pub static CARD: [Row; 11] = [
         wave: Wave::Steps(&[lit(100, 0, 100, 1000)]) },
     Row { sign: Sign::Booting, name: "booting", holds: "booting, or Pulsebox is not running",
         green: "fast blink", red: "off", act: "fast blink",
-        advice: "Wait: four minutes; 45 on a box that ran before, which may be repairing its card. Then cut the power and start it again.",
+        advice: "Wait 4 minutes, 45 on a box that ran before; then cut the power.",
         wave: Wave::Steps(&[lit(100, 0, 100, 125), lit(0, 0, 0, 125)]) },
 ];
 
