@@ -23,7 +23,7 @@ from vm.rig.system import bundle, given_image
 from vm.tests.test_image_data import cut_as_soon
 
 UNITS = "/usr/lib/systemd/system"
-STANDS_STILL = "this system stands still"
+STANDS_STILL = b"this system stands still"
 # The partition of slot B.
 SLOT_B = 3
 # What a system needs to run, for bundles that never come as far; the C library is where Debian or Buildroot has it.
@@ -63,8 +63,9 @@ def without_programs() -> Path:
 def that_stands_still() -> Path:
     """Its first program does nothing, and nothing watches it: a hang before systemd has taken the watchdog."""
     shell = "/usr/lib/rig/busybox"
-    first = f"#!{shell} sh\n{shell} echo {STANDS_STILL} >/dev/console\nwhile :; do {shell} sleep 1000; done\n"
-    return bundle("9.1.1", files={"/usr/sbin/init": first.encode()}, remove=["/usr/sbin/init", *MOST])
+    says = f"{shell} echo {STANDS_STILL.decode()} >/dev/console"
+    first = f"#!{shell} sh\n{says}\nwhile :; do {shell} sleep 1000; done\n".encode()
+    return bundle("9.1.1", files={"/usr/sbin/init": first}, remove=["/usr/sbin/init", *MOST])
 
 
 # What is wrong, what shows it in the new system, and what the box is to say of it.
@@ -218,8 +219,7 @@ def test_a_new_system_that_hangs_is_left_once_the_plug_was_pulled_three_times(ap
     with Simcam(2, "--protocol", "http-mjpeg") as cameras:
         box = appliance(just_written(that_stands_still(), "9.1.1", cameras))
         for tried in range(1, 4):
-            hangs = STANDS_STILL.encode()
-            cut_as_soon(box, f"it hangs, try {tried}", lambda: box.console_log.read_bytes().count(hangs) == tried)
+            cut_as_soon(box, f"it hangs, try {tried}", lambda: box.console_log.read_bytes().count(STANDS_STILL) == tried)
             box.power_on()
         box.until_up(START)
         is_back(box, "A", "9.1.1", "did not start: three tries")

@@ -62,9 +62,13 @@ impl Faults {
 
     /// As it is kept.
     pub fn text(self) -> String {
-        let word = |is| if is { "yes" } else { "no" };
         format!("config={}\nstorage={}\n", word(self.config), word(self.storage))
     }
+}
+
+/// How a fact says it.
+pub(super) fn word(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
 }
 
 impl Facts {

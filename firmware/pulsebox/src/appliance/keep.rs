@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::facts::word;
 use super::wellness::{Wellness, is_living};
 use crate::config::on_disk;
 use crate::monitor::board::{Snapshot, State};
@@ -56,9 +57,8 @@ pub(super) fn up(snapshot: &Snapshot) -> String {
         }
         ids += &camera.id;
     }
-    let said = |is: bool| if is { "yes" } else { "no" };
     let is_looked_at = snapshot.cameras.values().all(|camera| camera.state == State::Paused || camera.last.is_some());
-    format!("{ids}\nnetwork={}\nlooked={}\n", said(snapshot.host.network), said(is_looked_at))
+    format!("{ids}\nnetwork={}\nlooked={}\n", word(snapshot.host.network), word(is_looked_at))
 }
 
 /// `wellness`, as a fact.

@@ -59,8 +59,8 @@ impl Interfaces {
     /// meanwhile the address that it had before may still be there.
     fn is_joined(&self, name: &str) -> bool {
         let folder = self.sys.join(name);
-        let is_dormant = fs::read_to_string(folder.join("operstate")).is_ok_and(|state| state.trim() == "dormant");
-        !is_dormant && fs::read_to_string(folder.join("carrier")).is_ok_and(|text| text.trim() == "1")
+        let says = |file: &str, word: &str| fs::read_to_string(folder.join(file)).is_ok_and(|text| text.trim() == word);
+        says("carrier", "1") && !says("operstate", "dormant")
     }
 
     fn is_hardware(&self, name: &str) -> bool {
