@@ -94,10 +94,16 @@ class Box:
 
     def takes(self, ask):
         """Whether root's jobs are asked for this; the ask is taken."""
-        path = self._run / "pulsebox" / "ask" / ask
-        is_there = path.exists()
-        path.unlink(missing_ok=True)
-        return is_there
+        try:
+            # In one step: what is asked between a look and a removal would be lost.
+            (self._run / "pulsebox" / "ask" / ask).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def said(self):
+        """The end of its log: of what a failed test needs to be known, most."""
+        return (self._folder / "pulsebox.log").read_text(errors="replace")[-4000:]
 
     @property
     def id(self):

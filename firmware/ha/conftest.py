@@ -56,6 +56,15 @@ def house(tmp_path_factory):
         broker.stop()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """With a failed test, what Pulsebox said last."""
+    report = yield
+    if report.failed and (house := item.funcargs.get("house")):
+        report.sections.append(("Pulsebox", house.box.said()))
+    return report
+
+
 @pytest.fixture(autouse=True)
 def nothing_to_complain_of(house):
     """After each test: neither a warning nor an error in Home Assistant's log."""

@@ -144,8 +144,10 @@ class HomeAssistant:
 
     def complaints(self):
         """Warnings and errors in its log since they were last asked for, those of this cut-down core apart."""
-        text = (self.folder / "home-assistant.log").read_text(errors="replace")
-        new, self._read_to = text[self._read_to :], len(text)
+        log = (self.folder / "home-assistant.log").read_bytes()
+        # Whole lines: of one that is being written, the name of who complains may be missing.
+        whole = log.rfind(b"\n") + 1
+        new, self._read_to = log[self._read_to : whole].decode(errors="replace"), whole
         records = re.split(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", new, flags=re.M)
         bad = [record for record in records if re.search(r" (WARNING|ERROR|CRITICAL) ", record[:60])]
         return [record for record in bad if not any(f"[{name}" in record for name in OWN_COMPLAINTS)]
