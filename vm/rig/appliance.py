@@ -93,6 +93,11 @@ class Appliance(Machine, Api):
         state = self.run("systemctl is-system-running --wait", seconds).text.strip()
         return state, self.ask("systemctl --failed --no-legend --plain")
 
+    def facts(self, name: str) -> dict[str, str]:
+        """What root's jobs tell the daemon in this boot, as soon as they have: `start`, `data`, `update`, …"""
+        told = self.ask(f"until [ -e /run/box/{name} ]; do sleep 0.3; done; cat /run/box/{name}", 600)
+        return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+
     @property
     def page(self) -> str:
         """The page's address here. Another after each power-on."""

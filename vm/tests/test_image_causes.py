@@ -13,7 +13,7 @@ from vm.rig import data
 from vm.rig.appliance import Appliance
 from vm.rig.card import GIB, Card, CardError
 from vm.rig.data import MIB
-from vm.tests.test_image_data import LONG, SECRET, cut_as_soon, facts, on_the_card
+from vm.tests.test_image_data import LONG, SECRET, cut_as_soon, on_the_card
 
 SSH = 22
 # Gives the watchdog's device back and takes it anew: on a busy host it may have run out before.
@@ -99,9 +99,9 @@ def test_a_system_that_hangs_is_restarted_by_the_watchdog_and_says_so(box):
     box.ask(hang)
     box.until_restarted()
     box.monitor.command("set-action", watchdog="none")
-    told = facts(box, "start")
+    told = box.facts("start")
     assert told["cause"] == "watchdog", told
-    assert facts(box, "data")["state"] in ("ok", "repaired")
+    assert box.facts("data")["state"] in ("ok", "repaired")
     box.until_healthy(LONG)
 
 
@@ -123,8 +123,8 @@ def test_a_power_cut_during_a_factory_reset_only_delays_it(appliance):
     cut_as_soon(box, "p4 is unmade", lambda: card.partitions[data.NUMBER].kind == data.BEING_MADE)
     box.power_on()
     box.until_up()
-    assert facts(box, "data")["state"] == "new"
-    assert facts(box, "start")["cause"] == "reset"
+    assert box.facts("data")["state"] == "new"
+    assert box.facts("start")["cause"] == "reset"
     assert on_the_card(box)
     box.cut()
     assert SECRET not in data.content(card)

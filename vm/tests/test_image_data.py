@@ -30,12 +30,6 @@ def used(files: dict[str, bytes] | None = None, **more) -> Card:
     return card
 
 
-def facts(box: Appliance, name: str) -> dict[str, str]:
-    """What root's jobs told the daemon, as soon as they have."""
-    told = box.ask(f"until [ -e /run/box/{name} ]; do sleep 0.3; done; cat /run/box/{name}", LONG)
-    return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
-
-
 def looked_at(box: Appliance) -> bool:
     return box.camera("yard")["state"] == "down"
 
@@ -50,7 +44,7 @@ def watches(box: Appliance) -> dict:
 
 def says(box: Appliance, system: dict, state: str) -> None:
     """The API has what root's job told, and where nothing is kept the box is not well."""
-    assert facts(box, "data")["state"] == state
+    assert box.facts("data")["state"] == state
     told = system["host"]["appliance"]["data"]
     assert told["state"] == state
     lost = state in ("memory", "readonly")
@@ -73,8 +67,8 @@ def test_the_first_start_makes_it_and_later_ones_keep_what_is_on_it(appliance):
     # A clock that is not set, as a Pi's after each start.
     box = appliance(Card.new(2 * GIB), options=("-rtc", "base=2020-01-01"))
     box.until_up()
-    assert facts(box, "data")["state"] == "new"
-    assert facts(box, "start")["cause"] == "first"
+    assert box.facts("data")["state"] == "new"
+    assert box.facts("start")["cause"] == "first"
     made = box.card.partitions[data.NUMBER]
     assert (made.start, made.kind) == (data.START, data.LINUX)
     assert 2 * GIB - 8 * MIB <= made.start + made.length <= 2 * GIB
@@ -84,8 +78,8 @@ def test_the_first_start_makes_it_and_later_ones_keep_what_is_on_it(appliance):
     box.ask("echo kept >/data/pulsebox/note; sync")
 
     box.restart()
-    assert facts(box, "data")["state"] == "ok"
-    assert facts(box, "start")["cause"] == "restart"
+    assert box.facts("data")["state"] == "ok"
+    assert box.facts("start")["cause"] == "restart"
     assert box.ask("cat /etc/machine-id /data/pulsebox/note").split() == [name, "kept"]
     # journalctl finds the journal under the name that was laid over, and the last one was kept.
     assert int(box.ask("journalctl -b --no-pager -u pulsebox-data | wc -l")) > 1
@@ -95,8 +89,8 @@ def test_the_first_start_makes_it_and_later_ones_keep_what_is_on_it(appliance):
     box.cut()
     box.power_on()
     box.until_up()
-    assert facts(box, "data")["state"] == "ok"
-    assert facts(box, "start")["cause"] == "power"
+    assert box.facts("data")["state"] == "ok"
+    assert box.facts("start")["cause"] == "power"
     assert 0 <= int(box.ask("date +%s")) - set_to < LONG, "it goes on from what was written last"
     assert box.ask("cat /etc/machine-id").strip() == name
 
@@ -120,8 +114,8 @@ def test_a_power_cut_at_each_step_of_making_it(appliance):
     # The three have used up the slot's tries: the boot loader looks at the other slot, which is empty, and comes back.
     box.power_on()
     box.until_up()
-    assert facts(box, "data")["state"] == "ok"
-    assert facts(box, "start")["cause"] == "first"
+    assert box.facts("data")["state"] == "ok"
+    assert box.facts("start")["cause"] == "first"
     assert on_the_card(box)
 
 
@@ -143,14 +137,14 @@ def test_a_damaged_superblock_is_repaired_and_so_is_what_can_only_be_read_after_
     assert box.ask("cat /etc/machine-id /data/pulsebox/note").split() == [MACHINE_ID, "kept"]
 
     box.ask("echo broken on purpose >/sys/fs/ext4/mmcblk0p4/trigger_fs_error")
-    box.until("the fact says it", lambda: facts(box, "data")["state"] == "readonly", 120)
+    box.until("the fact says it", lambda: box.facts("data")["state"] == "readonly", 120)
     box.until("the page says it", lambda: box.get("/api/system")["overall"] == "storage_fault", 60)
     says(box, box.get("/api/system"), "readonly")
     checked = box.camera("yard")["checked_at"]
     box.until("the checks go on", lambda: box.camera("yard")["checked_at"] != checked, 120)
 
     box.restart()
-    assert facts(box, "data")["state"] == "repaired"
+    assert box.facts("data")["state"] == "repaired"
     assert on_the_card(box)
 
 
@@ -163,15 +157,15 @@ def test_what_cannot_be_repaired_stays_as_it_is_until_a_factory_reset(appliance)
     assert SECRET in before
     box = appliance(card)
     box.until_up()
-    assert facts(box, "data")["state"] == "memory"
-    assert "factory reset" in facts(box, "data")["message"]
+    assert box.facts("data")["state"] == "memory"
+    assert "factory reset" in box.facts("data")["message"]
     says(box, watches(box), "memory")
     assert data.content(card) == before
 
     box.call("POST", "/api/reset", {"confirm": "reset"})
     box.until_restarted()
-    assert facts(box, "data")["state"] == "new"
-    assert facts(box, "start")["cause"] == "reset"
+    assert box.facts("data")["state"] == "new"
+    assert box.facts("start")["cause"] == "reset"
     assert on_the_card(box)
     assert box.ask("cat /etc/machine-id").strip() != MACHINE_ID
     in_order(box)
@@ -200,8 +194,8 @@ def test_on_a_larger_card_it_grows_and_a_full_one_goes_on(appliance):
     free = f"{fill}; df -Pk /data | awk 'NR == 2 {{ print $4 }}'"
     box.until("the card is full", lambda: int(box.ask(free, 300)) == 0, 300)
     box.restart()
-    assert facts(box, "data")["state"] == "ok"
-    assert facts(box, "start")["cause"] == "restart"
+    assert box.facts("data")["state"] == "ok"
+    assert box.facts("start")["cause"] == "restart"
     assert data.size_of_ext4(box.card) == box.card.partitions[data.NUMBER].length == 376 * MIB
     box.until_healthy(LONG)
     box.until("the camera is looked at", lambda: looked_at(box), 200)
@@ -213,7 +207,7 @@ def test_on_a_larger_card_it_grows_and_a_full_one_goes_on(appliance):
     assert "ext4 rw" in box.ask("grep ' /tmp/data ' /proc/mounts")
     box.ask("umount /tmp/data")
     assert other_card(box, 700) == "memory"
-    assert "too small" in facts(box, "data")["message"]
+    assert "too small" in box.facts("data")["message"]
     # A full card was a storage fault before.
     box.until("the page says it", lambda: box.get("/api/system")["host"]["appliance"]["data"]["state"] == "memory", 60)
     says(box, box.get("/api/system"), "memory")
@@ -224,4 +218,4 @@ def other_card(box: Appliance, size: int, prepared_by: str = "true") -> str:
     box.ask(f"rm -f /tmp/card; truncate -s {size}M /tmp/card; {prepared_by} /tmp/card; mkdir -p /tmp/data")
     disk = box.ask("losetup -P -f --show /tmp/card").strip()
     box.ask(f"PULSEBOX_DISK={disk} PULSEBOX_DATA=/tmp/data /usr/lib/pulsebox/data", 200)
-    return facts(box, "data")["state"]
+    return box.facts("data")["state"]

@@ -17,7 +17,6 @@ from vm.tests.test_image_update import (
     START,
     WRITING,
     configuration,
-    facts,
     system,
     system_image,
     until_ready,
@@ -182,7 +181,7 @@ def test_an_update_goes_on_after_a_cut_at_any_of_its_writes(appliance):
             again = appliance(left)
             again._token = box._token
             again.until_up(START)
-            assert facts(again, "start")["slot"] == "B", what
+            assert again.facts("start")["slot"] == "B", what
             assert until_update(again, "good", seconds=PROOF)["version"] == VERSION, what
             again.cut()
             assert Boot(left, checked=False).files() == NEW, what

@@ -129,12 +129,6 @@ def until_update(box: Appliance, state: str, says: str = "", seconds: float = 30
     return told
 
 
-def facts(box: Appliance, name: str) -> dict[str, str]:
-    """What root's jobs tell the daemon, as soon as they have."""
-    told = box.ask(f"until [ -e /run/box/{name} ]; do sleep 0.3; done; cat /run/box/{name}", 300)
-    return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
-
-
 def until_ready(box: Appliance) -> None:
     """The page answers and the box has seen its cameras in this boot."""
     box.until_healthy(PAGE)
@@ -158,8 +152,8 @@ def gives_up(box: Appliance, shown: str) -> None:
 
 def is_back(box: Appliance, slot: str, version: str, reason: str) -> None:
     """The box runs the system before, and says why: in facts, API and on the card."""
-    assert facts(box, "start")["slot"] == slot and facts(box, "start")["cause"] == "rollback"
-    told = facts(box, "update")
+    assert box.facts("start")["slot"] == slot and box.facts("start")["cause"] == "rollback"
+    told = box.facts("update")
     assert told["state"] == "rolled-back" and version in told["message"] and reason in told["message"], told
     until_ready(box)
     if box._token is None:
@@ -202,7 +196,7 @@ def test_a_new_system_puts_itself_back_and_the_reason_is_shown(appliance, bad):
     with Simcam(2, "--protocol", "http-mjpeg") as cameras:
         box = appliance(just_written(system(version, files), version, cameras))
         box.until_up(START)
-        assert (facts(box, "start")["slot"], facts(box, "start")["cause"]) == ("B", "update")
+        assert (box.facts("start")["slot"], box.facts("start")["cause"]) == ("B", "update")
         gives_up(box, shown)
         is_back(box, "A", version, reason)
 
@@ -231,13 +225,13 @@ def test_a_good_system_that_was_cut_off_three_times_on_its_way_up_is_tried_again
         card.set_environment({"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "0"})
         box = appliance(card)
         box.until_up(START)
-        assert (facts(box, "start")["slot"], facts(box, "start")["cause"]) == ("A", "rollback")
+        assert (box.facts("start")["slot"], box.facts("start")["cause"]) == ("A", "rollback")
         until_ready(box)
         box.claim()
         told = until_update(box, "rolled_back", "did not start this time")
         assert "three times before it was up" in told["message"] and "again at the next start" in told["message"]
         box.restart()
-        assert facts(box, "start")["slot"] == "B"
+        assert box.facts("start")["slot"] == "B"
         until_ready(box)
         box.until("its tries are whole", lambda: box.card.environment()["BOOT_B_LEFT"] == "3", 120)
         assert tells(box)["version"] == "9.9.1" and (tells(box).get("update") or {}).get("state") in (None, "none"), tells(box)
@@ -283,7 +277,7 @@ def test_what_does_not_fit_is_refused_with_a_reason_and_nothing_is_written(box):
     box.ask(f"systemctl stop pulsebox && cp {history} /run/kept")
     box.ask(rf"printf '\0\0\003\347' | dd of={history} bs=1 seek=60 conv=notrunc 2>/dev/null")
     box.ask("mkdir -p /run/pulsebox/ask && touch /run/pulsebox/ask/check && systemctl start pulsebox-check.path")
-    box.until("it is looked at", lambda: facts(box, "update")["state"] == "refused", 180)
+    box.until("it is looked at", lambda: box.facts("update")["state"] == "refused", 180)
     box.ask(f"cat /run/kept >{history} && systemctl start pulsebox")
     until_update(box, "refused", "is too old for this box")
     assert box.ask("ls /data/rauc/*.raucb 2>/dev/null || true") == ""
@@ -309,7 +303,7 @@ def test_a_cut_while_writing_costs_nothing_and_a_second_try_brings_the_new_syste
     assert upload(box, good) == 202
     box.until_restarted(WRITING + START)
     until_update(box, "good", seconds=PROOF)
-    assert tells(box)["slot"] != before and facts(box, "start")["cause"] == "update"
+    assert tells(box)["slot"] != before and box.facts("start")["cause"] == "update"
     words = box.card.environment()
     assert words["BOOT_ORDER"].split()[0] == tells(box)["slot"] and words[f"BOOT_{tells(box)['slot']}_LEFT"] == "3"
     assert box.card.read("version.txt") == b"9.9.9\n" and box.card.read("overlays/new.txt") == b"new\n"
@@ -320,7 +314,7 @@ def test_a_system_that_loses_the_cameras_is_put_back_and_not_taken_again_from_th
     with Stick({"pulsebox-10.4.0.raucb": without_cameras(), "pulsebox-9.1.9.raucb": of_another_key()}) as stick:
         stick.plug(box)
         box.until_restarted(WRITING + START)
-        assert facts(box, "start")["slot"] != before, "the new system was tried"
+        assert box.facts("start")["slot"] != before, "the new system was tried"
         gives_up(box, CAMERAS_ARE_LOST)
         is_back(box, before, "10.4.0", "cam-0")
         looked = "journalctl -b --no-pager -u pulsebox-usb@sda1"
