@@ -38,7 +38,7 @@ powercut: page  ## the appliance's power is cut N=100 times at random moments, a
 	@scripts/need test-vm
 	@scripts/test-powercut $(or $(N),100) $(if $(SEED),--seed $(SEED))
 
-lint: page  ## formatting, clippy, types of the page and its tests, licences, shell scripts, links in the documentation
+lint: page  ## formatting, clippy, types of the page and its tests, licences, shell scripts, names in Python, links in the documentation
 	@scripts/need lint
 	scripts/lint
 

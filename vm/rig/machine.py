@@ -6,7 +6,6 @@
 `virt` is quick to boot. `raspi3b` is a Raspberry Pi 3 with the real drivers of its lines, SD card and USB.
 """
 
-import os
 import shutil
 import socket
 import subprocess

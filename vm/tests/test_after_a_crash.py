@@ -20,7 +20,7 @@ def pi(raspi3b):
     """ACT as on a Pi that boots from its card; a daemon that is killed is not started again so soon."""
     kept = raspi3b.ask("cat /sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs").strip()
     assert kept == "Y", "this kernel would release the lines by itself"
-    raspi3b.ask(f"modprobe leds-gpio; modprobe ledtrig-timer; udevadm settle")
+    raspi3b.ask("modprobe leds-gpio; modprobe ledtrig-timer; udevadm settle")
     card = raspi3b.ask(f"grep -o 'mmc[0-9]' {ACT}/trigger | head -n 1").strip()
     raspi3b.ask(f"echo {card} >{ACT}/trigger")
     raspi3b.ask(f"mkdir -p $(dirname {DROP_IN}); echo '[Service]\nRestartSec=1h' >{DROP_IN}; systemctl daemon-reload")

@@ -138,7 +138,7 @@ def test_what_is_no_camera_is_not_found_or_not_supported_and_nothing_else_is_ope
     code, found = vivid.check("", node=vivid.planar)
     assert (code, found["verdict"]) == (1, "unsupported")
     assert "several planes" in found["message"]
-    opened = vivid.machine.run(f"strace -f -e trace=open,openat pulsebox check v4l2:///dev/ttyAMA0 --json", 120)
+    opened = vivid.machine.run("strace -f -e trace=open,openat pulsebox check v4l2:///dev/ttyAMA0 --json", 120)
     assert json.loads(opened.text)["verdict"] == "unsupported"
     assert b"/dev/ttyAMA0" not in opened.errors.replace(b"v4l2:///dev/ttyAMA0", b"")
 
