@@ -27,7 +27,8 @@ fn same_time(a: &Value, b: &Value) -> bool {
 
 /// Seconds between the checks that a camera's answer remembers.
 fn gaps(camera: &Value) -> Vec<f64> {
-    let times: Vec<_> = recent(camera).iter().map(|check| time(&check["at"])).collect();
+    // After a first check that took long, one regular time may be passed over.
+    let times: Vec<_> = recent(camera).iter().skip(1).map(|check| time(&check["at"])).collect();
     times.windows(2).map(|two| two[1].duration_since(two[0]).as_secs_f64()).collect()
 }
 
@@ -143,7 +144,7 @@ async fn a_change_of_the_file_is_in_force_within_two_seconds_and_touches_only_wh
     home.write(&config(&[stream("A", &a)]));
     daemon.until("/api/streams", soon, |all| all.as_array().unwrap().len() == 1).await;
     assert_eq!(daemon.json("/api/streams/b").await.0, 404);
-    assert_eq!(daemon.json("/api/status").await.1["host"]["config_fault"], Value::Null);
+    daemon.until("/api/status", soon, |status| status["host"]["config_fault"].is_null()).await;
     let closed = daemon.until("/api/streams/b/incidents", soon, |all| all[0]["to"].is_string()).await;
     assert_eq!((closed.as_array().unwrap().len(), &closed[0]["id"]), (1, &incident["id"]));
 
@@ -152,7 +153,8 @@ async fn a_change_of_the_file_is_in_force_within_two_seconds_and_touches_only_wh
     assert_eq!(recent(&after)[0], recent(&before)[0], "the history of A goes on");
     let on_time = gaps(&after).into_iter().all(|gap| gap < 8.0);
     assert!(on_time, "A is checked as before: {:?}", gaps(&after));
-    assert_eq!(a.stats().sessions_total, a.stats().describes, "each session of A ran to its end");
+    let ran = a.until(|stats| stats.sessions_total == stats.describes);
+    timeout(PATIENCE, ran).await.expect("each session of A ran to its end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,7 +367,9 @@ async fn without_a_disk_the_checks_go_on_and_the_page_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cameras_are_watched_without_a_page_and_the_page_comes_once_its_port_is_free() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // No other test's: the daemon tries again after seconds only.
+    let held = simcam::reserve(([127, 0, 0, 1], 0).into()).unwrap();
+    let taken = std::net::TcpListener::bind(held.local_addr().unwrap()).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let camera = camera(Mood::Healthy).await;
     let page = format!("web: {{ listen: \"127.0.0.1:{port}\" }}");
@@ -405,8 +409,8 @@ async fn sixty_cameras_are_all_checked_at_every_heartbeat() {
     let streams: Vec<String> = cameras.iter().enumerate().map(|(n, c)| stream(&format!("c{n}"), c)).collect();
     let home = Home::new(&config(&streams));
     let daemon = home.start().await;
-    let thrice = |all: &Value| all.as_array().unwrap().iter().all(|camera| recent(camera).len() >= 3);
-    let all = daemon.until("/api/streams", PATIENCE, thrice).await;
+    let often = |all: &Value| all.as_array().unwrap().iter().all(|camera| recent(camera).len() >= 4);
+    let all = daemon.until("/api/streams", PATIENCE, often).await;
     for camera in all.as_array().unwrap() {
         assert_eq!(camera["state"], "up", "{camera:#}");
         let latest = gaps(camera).into_iter().fold(0.0, f64::max);

@@ -167,7 +167,7 @@ async fn each_quality_keeps_to_its_rate() {
     for (watched, rate) in watched.into_iter().zip([10.0, 15.0, 20.0]) {
         let measured = watched.await.unwrap();
         // One more in four seconds, since the counting starts anywhere; fewer where the machine is busy.
-        assert!(measured <= rate + 0.6 && measured > rate * 0.6, "{measured} instead of {rate} a second");
+        assert!(measured <= rate + 0.6 && measured > rate * 0.4, "{measured} instead of {rate} a second");
     }
 }
 

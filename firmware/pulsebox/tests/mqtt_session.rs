@@ -282,8 +282,9 @@ async fn home_assistants_birth_brings_all_again_and_orders_are_answered() {
     let broker = Broker::start().await;
     let cam = camera(Mood::Healthy).await;
     let home = Home::new(&(config(&[stream("Gate", &cam)]).replace("seconds: 5", "seconds: 600") + &broker.yaml("")));
-    let daemon = home.start().await;
+    // Before the daemon: the only picture in ten minutes is not kept for who comes later.
     let listener = broker.listen(&["#"]).await;
+    let daemon = home.start().await;
     let root = format!("pulsebox/{}", box_id(&home));
     let frame = format!("{root}/cam/gate/frame");
     daemon.until_state("gate", "up").await;

@@ -195,7 +195,12 @@ enum Port {
     Closed(TcpSocket),
 }
 
-fn reserve(addr: SocketAddr) -> io::Result<TcpSocket> {
+/// Holds a port without listening, port 0 for any that is free: a connect to it is refused and nobody else is given it,
+/// but a server that sets SO_REUSEADDR, as all do, may listen there (socket(7)).
+///
+/// # Errors
+/// The port is taken.
+pub fn reserve(addr: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;

@@ -174,7 +174,10 @@ fn run(
     let first = source.next(0, true, 0.0)?;
     parameters.send_replace(Some(parameter_sets(key.codec, &first)));
     loop {
+        let before = index;
         index = (index + 1).max(key.index_at(media_time()));
+        // Where this machine was too late for a key frame, the next picture is one: nobody waits another second for it.
+        let is_key = index / key.gop != before / key.gop;
         let due = key.due(index);
         while let wait = due.saturating_sub(media_time())
             && !wait.is_zero()
@@ -185,7 +188,7 @@ fn run(
         if feed.strong_count() == 0 {
             return Ok(());
         }
-        let mut coded = source.next(index, index.is_multiple_of(key.gop), due.as_secs_f64())?;
+        let mut coded = source.next(index, is_key, due.as_secs_f64())?;
         if key.spoilt {
             encode::spoil(key.codec, &mut coded, &mut rng);
         }

@@ -23,7 +23,7 @@ mod tls;
 mod viewer;
 mod wire;
 
-pub use camera::{Camera, Stats};
+pub use camera::{Camera, Stats, reserve};
 pub use mood::{Mood, UnknownMood};
 pub use options::{Auth, Codec, HttpStyle, Options, Protocol, UdpPolicy};
 pub use tls::certificate_pem;

@@ -1,7 +1,6 @@
 //! A real mosquitto on loopback, on all four transports, and a client of it that remembers what it heard.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -43,6 +43,8 @@ pub struct Broker {
     log: watch::Receiver<String>,
     /// Plain, TLS, WebSocket, WebSocket over TLS.
     pub ports: [u16; 4],
+    /// The ports are its own also before it listens and while it is stopped.
+    _held: [TcpSocket; 4],
 }
 
 impl Broker {
@@ -59,7 +61,9 @@ impl Broker {
         let made = make.args(["-c", "-b"]).arg(&password).args([USER, PASSWORD]).output();
         let made = made.expect("mosquitto_passwd: is Debian's mosquitto installed?");
         assert!(made.status.success(), "{made:?}");
-        let mut broker = Self { folder, setup, child: None, log: watch::channel(String::new()).1, ports: free_ports() };
+        let held = [(); 4].map(|()| simcam::reserve(([127, 0, 0, 1], 0).into()).unwrap());
+        let ports = held.each_ref().map(|socket| socket.local_addr().unwrap().port());
+        let mut broker = Self { folder, setup, child: None, log: watch::channel(String::new()).1, ports, _held: held };
         broker.run().await;
         broker
     }
@@ -196,12 +200,6 @@ impl Broker {
              listener {over_tls_ws} {at}\nprotocol websockets\n{tls}"
         )
     }
-}
-
-/// Ports that nobody has now.
-fn free_ports() -> [u16; 4] {
-    let held: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    [0, 1, 2, 3].map(|n: usize| held[n].local_addr().unwrap().port())
 }
 
 /// `ca.pem`, `server.pem`, `server-key.pem` for `address`, `client.pem`, `client-key.pem`.
