@@ -9,11 +9,16 @@ const TARGET = process.env["CARGO_TARGET_DIR"] ?? join(ROOT, "target");
 export const binary = (name: string): string => join(TARGET, "debug", name);
 export const SCREENSHOTS = join(ROOT, "target", "screenshots");
 
+/** Below 32768: from there on the kernel gives it away meanwhile, to whoever asks for any. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
