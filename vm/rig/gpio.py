@@ -4,6 +4,7 @@ The guest knows nothing of it. Numbers are those of the chip, which are also tho
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vm.rig.machine import Machine
@@ -24,6 +25,12 @@ class Edge:
     line: int
     level: bool
     at: float
+
+
+def runs(edges: list[Edge], line: int) -> list[tuple[bool, float]]:
+    """Levels of a line and how long each lasted, in seconds; what began before and ended after is left out."""
+    of_line = [edge for edge in edges if edge.line == line]
+    return [(edge.level, after.at - edge.at) for edge, after in zip(of_line, of_line[1:])]
 
 
 class Pins:
@@ -56,8 +63,8 @@ class Pins:
             time.sleep(0.01)
         return time.monotonic()
 
-    def edges(self, seconds: float, *lines: int) -> list[Edge]:
-        """Every change of these lines for so long, as QEMU signals it.
+    def edges(self, seconds: float, *lines: int, begun: Callable[[], object] = lambda: None) -> list[Edge]:
+        """Every change of these lines from when `begun` is called until so long after it, as QEMU signals it.
 
         QEMU tells edges of a line from its second one on: it reports changes against what it last signalled.
         """
@@ -66,6 +73,7 @@ class Pins:
         if not self._is_watched:
             port.send(f"irq_intercept_out {_PATH}")
             self._is_watched = True
+        begun()
         found = []
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:

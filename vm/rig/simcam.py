@@ -1,6 +1,7 @@
 """Simulated cameras on the host's loopback, which the guest reaches at 10.0.2.2."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -51,6 +52,12 @@ class Simcam:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below 32768: from there on the kernel gives it away meanwhile, to whoever asks for any."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port

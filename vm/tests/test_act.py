@@ -1,10 +1,10 @@
 """The Pi's own LED (ACT) behind the kernel's real LED driver on the real GPIO chip, seen from outside the guest."""
 
-import time
+from statistics import median
 
 import pytest
 
-from vm.rig.gpio import Pins
+from vm.rig.gpio import Pins, runs
 
 ACT = "/sys/class/leds/ACT"
 # As the device tree of Debian's kernel has it.
@@ -24,13 +24,9 @@ def trigger(machine) -> str:
     return machine.ask(f"cat {ACT}/trigger").split("[")[1].split("]")[0]
 
 
-def longest_on(pins: Pins, seconds: float) -> float:
-    """The longest time for which the LED was on without a look at which it was off, within so many seconds."""
-    end, longest, since = time.monotonic() + seconds, 0.0, None
-    while (now := time.monotonic()) < end:
-        since = (since or now) if pins.level(LINE) else None
-        longest = max(longest, now - since if since else 0.0)
-    return longest
+def lit(pins: Pins, seconds: float) -> list[float]:
+    """How long the LED was on, each time within so many seconds."""
+    return [lasted for level, lasted in runs(pins.edges(seconds, LINE), LINE) if level]
 
 
 def test_act_shows_what_the_box_has_to_say_and_blinks_as_before_when_it_ends(act, pulsebox):
@@ -42,12 +38,13 @@ def test_act_shows_what_the_box_has_to_say_and_blinks_as_before_when_it_ends(act
     assert leds["machine"].startswith("Raspberry Pi 3 Model B")
     assert trigger(act) == "none"
     # One second of four.
-    pins.until(LINE, False, 20)
-    begun = pins.until(LINE, True, 20)
-    assert abs(pins.until(LINE, False, 20) - begun - 1.0) < 0.3
+    found = lit(pins, 22)
+    # A machine that is busy is late now and then, not on the whole.
+    assert len(found) >= 4 and abs(median(found) - 1.0) < 0.2, found
     box.configure(f'heartbeat_seconds: 5\nstreams:\n  - {{ name: Dead, url: "{DEAD}", timeout_seconds: 1 }}\n')
     box.until("the camera is down", lambda: box.get("/api/leds")["shows"] == "camera_down")
-    assert longest_on(pins, 5) < 0.6, "short blinks"
+    found = lit(pins, 8)
+    assert found and median(found) < 0.6, f"short blinks: {found}"
     box.stop()
     assert trigger(act) == "timer"
     # Its delays are root's to set, and the service is not root: the kernel's own come back.

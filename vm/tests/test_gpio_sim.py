@@ -151,7 +151,8 @@ def test_a_line_that_another_has_is_told_with_its_name(chip, pulsebox):
     problem = box.until("the line is told of", lambda: lamp(box, "green")["problem"])
     assert problem == "`garden-gate` has this line; stop it, or choose another line"
     assert lamp(box, "red")["problem"] is None
-    assert f"the LED `green` does not light: line {HOGGED} of {LABEL}: `garden-gate` has this line" in box.log(200)
+    said = f"the LED `green` does not light: line {HOGGED} of {LABEL}: `garden-gate` has this line"
+    box.until("the log has it", lambda: said in box.log(200), 30)
 
 
 def test_a_label_that_is_not_there_is_told_with_those_that_are(chip, pulsebox):

@@ -57,6 +57,9 @@ def box(yard):
             box.until("every camera has its verdict", lambda: all_up(box), 400)
             box.verdict_seconds = time.monotonic() - box.powered_at
             box.settled = box.until_settled()
+            # That comes seconds after the last verdict, and the partition can be written for a moment.
+            written = "test -s /boot/firmware/STATUS.TXT && grep -q ' /boot/firmware vfat ro' /proc/mounts"
+            box.until("STATUS.TXT is on the card", lambda: box.run(written).code == 0, 200)
             yield box
 
 

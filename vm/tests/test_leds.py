@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from vm.rig.gpio import Edge, Pins
+from vm.rig.gpio import Pins, runs
 from vm.rig.simcam import Simcam
 
 GREEN, RED = 27, 17
@@ -49,12 +49,6 @@ def shows(box, sign: str, count: int = 0) -> None:
 
 def lamp(box, name: str) -> dict:
     return next(one for one in box.get("/api/system")["host"]["leds"]["lamps"] if one["lamp"] == name)
-
-
-def runs(edges: list[Edge], line: int) -> list[tuple[bool, float]]:
-    """Levels of a line and how long each lasted, in seconds; what began before and ended after is left out."""
-    of_line = [edge for edge in edges if edge.line == line]
-    return [(edge.level, after.at - edge.at) for edge, after in zip(of_line, of_line[1:])]
 
 
 def assert_lasts(found: list[float], seconds: float) -> None:
@@ -100,13 +94,12 @@ def test_identify_blinks_both_in_threes_for_ten_seconds(pins, raspi3b, pulsebox)
     box = pulsebox(raspi3b, configuration(LEDS))
     shows(box, "nothing_yet")
     pins.edges(0.5, RED)
-    box.post("/api/identify")
-    edges = pins.edges(14, GREEN, RED)
+    edges = pins.edges(14, GREEN, RED, begun=lambda: box.post("/api/identify"))
     red = runs(edges, RED)
     assert_lasts([lasted for level, lasted in red if level], 0.1)
     assert_lasts([lasted for level, lasted in red if not level and lasted < 0.3], 0.1)
     assert_lasts([lasted for level, lasted in red if not level and 0.3 < lasted < 1], 0.5)
-    # Three each second; what passed until the daemon had heard of it is not there.
+    # Three each second.
     assert 27 <= sum(edge.level for edge in edges if edge.line == RED) <= 31, red
     together = [edge for edge in edges if edge.line == GREEN and edge.level]
     assert len(together) >= 27, "green blinks with red"
@@ -140,4 +133,4 @@ def test_a_chip_that_is_not_there_is_told_with_those_that_are(pins, raspi3b, pul
     problem = box.until("the chip is told of", lambda: lamp(box, "green")["problem"], 60)
     assert "no GPIO chip is labelled `pinctrl-bcm1234`" in problem and "`pinctrl-bcm2835`" in problem
     assert box.is_healthy() and not pins.is_output(GREEN)
-    assert "the LED `green` does not light" in box.log(200)
+    box.until("the log has it", lambda: "the LED `green` does not light" in box.log(200), 30)

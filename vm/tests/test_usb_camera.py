@@ -45,7 +45,7 @@ def webcam(virt, pictures):
     with Webcam(pictures, SIZE) as camera:
         plug(virt, camera)
         yield camera
-    virt.ask("udevadm settle")
+    virt.ask("timeout 40 sh -c 'while [ -e /dev/v4l/by-id ]; do sleep 0.1; done'; udevadm settle", 60)
 
 
 def plug(machine, camera):

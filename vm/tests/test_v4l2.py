@@ -283,7 +283,7 @@ def test_a_camera_whose_driver_is_loaded_after_the_daemon_started_is_watched(vir
 def test_damaged_pictures_are_told_as_lost(vivid):
     vivid.machine.ask(
         "systemd-run --collect --unit=grab-damage sh -c "
-        f"'while sleep 0.5; do v4l2-ctl -d {vivid.node} -c inject_v4l2_buf_flag_error=1; done'"
+        f"'while sleep 0.3; do v4l2-ctl -d {vivid.node} -c inject_v4l2_buf_flag_error=1; done'"
     )
     code, found = vivid.check()
     assert code == 0, found
