@@ -148,7 +148,7 @@ async fn a_change_of_the_file_is_in_force_within_two_seconds_and_touches_only_wh
     let closed = daemon.until("/api/streams/b/incidents", soon, |all| all[0]["to"].is_string()).await;
     assert_eq!((closed.as_array().unwrap().len(), &closed[0]["id"]), (1, &incident["id"]));
 
-    let after = daemon.camera("a").await;
+    let after = daemon.until_checked("a", 3).await;
     assert_eq!((&after["since"], &after["state"]), (&before["since"], &before["state"]));
     assert_eq!(recent(&after)[0], recent(&before)[0], "the history of A goes on");
     let on_time = gaps(&after).into_iter().all(|gap| gap < 8.0);
@@ -367,7 +367,7 @@ async fn without_a_disk_the_checks_go_on_and_the_page_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cameras_are_watched_without_a_page_and_the_page_comes_once_its_port_is_free() {
-    // No other test's: the daemon tries again after seconds only.
+    // Held, so that no other test is given it between two tries of the daemon, seconds apart.
     let held = simcam::reserve(([127, 0, 0, 1], 0).into()).unwrap();
     let taken = std::net::TcpListener::bind(held.local_addr().unwrap()).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -410,7 +410,7 @@ async fn sixty_cameras_are_all_checked_at_every_heartbeat() {
     let home = Home::new(&config(&streams));
     let daemon = home.start().await;
     let often = |all: &Value| all.as_array().unwrap().iter().all(|camera| recent(camera).len() >= 4);
-    let all = daemon.until("/api/streams", PATIENCE, often).await;
+    let all = daemon.until("/api/streams", PATIENCE * 2, often).await;
     for camera in all.as_array().unwrap() {
         assert_eq!(camera["state"], "up", "{camera:#}");
         let latest = gaps(camera).into_iter().fold(0.0, f64::max);

@@ -55,7 +55,7 @@ async fn a_stream_is_read_however_the_device_writes_its_parts() {
         assert_eq!((report.stream.width, report.stream.height), (Some(640), Some(360)), "{style}");
         let fps = report.stream.fps.unwrap();
         // By our arrival times: a busy machine reads the first one late.
-        assert!((5.0..20.0).contains(&fps), "{style}: {fps} fps, 10 were sent");
+        assert!((7.0..20.0).contains(&fps), "{style}: {fps} fps, 10 were sent");
     }
 }
 

@@ -167,7 +167,8 @@ async fn a_check_that_reads_along_sees_the_stream_stop() {
     frame(&mut viewer).await;
     camera.set_mood(Mood::NoMedia).await;
     // What was under way comes before the look.
-    while timeout(Duration::from_millis(300), viewer.next()).await.is_ok() {}
+    let emptied = async { while matches!(timeout(Duration::from_millis(300), viewer.next()).await, Ok(Ok(_))) {} };
+    timeout(PATIENCE, emptied).await.expect("the camera sends on");
     let timeout = Duration::from_secs(1);
     let look = look(&RealEye::new(sessions.clone()), CameraConfig { timeout, ..config(&camera) }).await;
     assert_eq!(look.fault.map(|fault| fault.verdict), Some(Verdict::NoMedia));
@@ -396,6 +397,16 @@ fn moof(segment: &Bytes) -> (Moof, Header, usize) {
     (moof, header, rest.len())
 }
 
+/// The units of a sample, each after its length in four bytes (ISO/IEC 14496-15).
+fn nal_units(mut sample: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = sample.split_first_chunk::<4>()?;
+        let (nal, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        sample = rest;
+        Some(nal)
+    })
+}
+
 #[tokio::test]
 async fn h264_goes_out_as_fragments_that_players_take() {
     let camera = camera(|_| {}).await;
@@ -407,7 +418,7 @@ async fn h264_goes_out_as_fragments_that_players_take() {
     let moov = Moov::decode(&mut rest).unwrap();
     assert!(Moov::decode_maybe(&mut rest).unwrap().is_none() && moov.mvex.is_some() && moov.trak.len() == 1);
 
-    let (mut before, mut keys): (Option<(u64, u32)>, usize) = (None, 0);
+    let (mut before, mut keys, mut next): (Option<(u64, u32)>, usize, usize) = (None, 0, 0);
     for (n, segment) in media.iter().enumerate() {
         let (moof, mdat, body) = moof(segment);
         let traf = &moof.traf[0];
@@ -416,6 +427,7 @@ async fn h264_goes_out_as_fragments_that_players_take() {
         assert_eq!(traf.trun[0].data_offset, i32::try_from(segment.len() - body).ok());
         assert_eq!(segment[41] & 2, 2, "default-base-is-moof");
         let is_key = sample.flags.unwrap() & 0x0001_0000 == 0;
+        assert_eq!(is_key, nal_units(&segment[segment.len() - body..]).any(|nal| nal[0] & 0x1f == 5), "frame {n}");
         assert!(is_key || n > 0, "a key frame comes first");
         keys += usize::from(is_key);
         let time = traf.tfdt.as_ref().unwrap().base_media_decode_time;
@@ -424,11 +436,15 @@ async fn h264_goes_out_as_fragments_that_players_take() {
             let (step, tenth) = (time - before, u64::from(TIMESCALE) / 10);
             let frames = (step + tenth / 2) / tenth;
             assert!(frames > 0 && step.abs_diff(frames * tenth) < 100, "{step}");
+            next += usize::from(frames == 1);
             assert!(lasts > 0);
         }
         before = Some((time, sample.duration.unwrap()));
     }
-    assert!((2..=4).contains(&keys), "{keys} key frames in 25, one a second");
+    assert!(
+        keys >= 2 && next > 12,
+        "{keys} key frames, one a second; {next} of 24 frames a tenth after the one before"
+    );
     if let Some((frames, complaints)) = ffmpeg(&track.init, &media).await {
         assert_eq!((frames, complaints.as_str()), (25, ""));
     }

@@ -371,6 +371,13 @@ async fn viewers_who_stall_vanish_and_return_cost_the_others_nothing() {
     let mut steady = server.watch().await;
     steady.play().await;
     let mut last = number(&steady.media().await);
+    let (quiet, mut alone) = (Instant::now(), 0_u32);
+    while quiet.elapsed() < Duration::from_secs(3) {
+        last = number(&steady.media().await);
+        alone += 1;
+    }
+    // 15 a second, fewer where this machine draws them too slowly.
+    let rate = f64::from(alone) / quiet.elapsed().as_secs_f64();
     let first = last;
 
     let seconds = soak_seconds();
@@ -397,8 +404,11 @@ async fn viewers_who_stall_vanish_and_return_cost_the_others_nothing() {
     }
     let (before, after) = (memory.unwrap(), resident_mib());
     eprintln!("{} frames, {skips} skips, {before} MiB at half time, {after} MiB at the end", last - first);
-    // 15 a second, fewer where this machine draws them too slowly; that none was lost is looked at above.
-    assert!(u64::from(last - first) > seconds * 5, "{} frames in {seconds} s", last - first);
+    assert!(
+        f64::from(last - first) > rate * 0.6 * seconds as f64,
+        "{} frames in {seconds} s, {rate:.1} a second before",
+        last - first
+    );
     assert!(after < before + 24, "{before} MiB, then {after} MiB");
     assert_eq!(camera.stats().sessions_total, 1, "one upstream for all of them");
 }

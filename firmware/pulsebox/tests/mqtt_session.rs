@@ -136,7 +136,7 @@ async fn after_the_broker_returns_all_is_right_within_seconds_and_between_the_bo
     assert_eq!(connected["message"], Value::Null);
     eprintln!("all was right {:?} after the broker came back", returned.elapsed());
     // One line for each change, however many tries.
-    let log = daemon.log();
+    let log = daemon.until_logged(2, "connected to the broker").await;
     assert_eq!(log.matches("connected to the broker").count(), 2, "{log}");
     assert_eq!(log.matches("no connection to the broker").count(), 1, "{log}");
 }
@@ -417,20 +417,24 @@ async fn pictures_and_states_come_whole_over_every_transport_and_qos() {
         listener.on(&format!("{root}/cam/gate/state"), PATIENCE, is_ours).await;
     }
     // Each in its own turn, and none twice.
-    assert_eq!(daemon.log().matches("connected to the broker").count(), 4, "{}", daemon.log());
+    let log = daemon.until_logged(4, "connected to the broker").await;
+    assert_eq!(log.matches("connected to the broker").count(), 4, "{log}");
 }
 
 /// Takes the first client in, reads all it sends and answers nothing more; takes in no other.
 async fn acknowledges_nothing() -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    // Held, so that nobody else is given it once it listens no more.
+    let held = simcam::reserve(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = held.local_addr().unwrap();
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
         client.write_all(&[0x20, 2, 0, 0]).await.unwrap();
         drop(listener);
         let _ = client.read_to_end(&mut Vec::new()).await;
+        drop(held);
     });
-    port
+    address.port()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -444,8 +448,7 @@ async fn a_broker_that_acknowledges_nothing_is_lost() {
     until_broker(&daemon, "connected", PATIENCE).await;
     // No other connection is taken, so it stays lost.
     until_broker(&daemon, "lost", Duration::from_secs(50)).await;
-    let log = daemon.log();
-    assert!(log.contains("no longer answers: look at the broker and the network"), "{log}");
+    daemon.logged("no longer answers: look at the broker and the network").await;
     // Nor does such a broker hold up the end.
     home.write(&text().await);
     until_broker(&daemon, "connected", PATIENCE).await;

@@ -44,6 +44,8 @@ pub struct Camera {
     shared: Arc<Shared>,
     /// The mood that the port has taken on.
     settled: watch::Receiver<Mood>,
+    /// The port is nobody else's, also in the moment in which a listener gives it up.
+    _held: TcpSocket,
     _stop: DropGuard,
 }
 
@@ -62,8 +64,9 @@ impl Camera {
     /// be made, else what binding the port says.
     pub async fn start(options: Options) -> io::Result<Self> {
         options.check()?;
-        let reserved = reserve(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))?;
-        let addr = reserved.local_addr()?;
+        let held = reserve(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))?;
+        let addr = held.local_addr()?;
+        let reserved = reserve(addr)?;
         let port =
             if options.mood == Mood::Refuses { Port::Closed(reserved) } else { Port::Open(reserved.listen(1024)?) };
         let (mood, moods) = watch::channel(options.mood);
@@ -72,7 +75,7 @@ impl Camera {
         let shared = Arc::new(Shared { options: Arc::new(options), mood, stats, door: Door::new(), addr });
         let stop = CancellationToken::new();
         tokio::spawn(stop.clone().run_until_cancelled_owned(run(shared.clone(), port, moods, settles, stop.clone())));
-        Ok(Self { shared, settled, _stop: stop.drop_guard() })
+        Ok(Self { shared, settled, _held: held, _stop: stop.drop_guard() })
     }
 
     /// Its URL, with credentials if it has some.

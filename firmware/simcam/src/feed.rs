@@ -1,10 +1,10 @@
 //! Feeds: one encoder for all cameras and viewers that show the same.
 //!
-//! A feed lives while someone holds it. Each runs in a thread of its own and not in a task, because
-//! tests share feeds across runtimes and encoding would hold a runtime up. Frames are numbered from
-//! the start of the process and key frames stand at fixed numbers, so that who joins a fresh feed waits
-//! for its key frame as with a camera that never stops. Frames are packetised once and shared by
-//! reference; a viewer that falls [`QUEUE`] frames behind goes on at the next key frame.
+//! A feed lives while someone holds it. Each runs in a thread of its own and not in a task, because tests share
+//! feeds across runtimes and encoding would hold a runtime up. Frames are numbered from the start of the process
+//! and key frames stand at fixed numbers, so that who joins a fresh feed waits for its key frame as with a camera
+//! that never stops. A machine that is too slow for all of them leaves numbers out. Frames are packetised once and
+//! shared by reference; a viewer that falls [`QUEUE`] frames behind goes on at the next key frame.
 
 use std::collections::HashMap;
 use std::io;
@@ -170,12 +170,15 @@ fn run(
     let mut source = key.source()?;
     let mut rng = Rng::fresh();
     let mut index = key.index_at(media_time());
+    // A clip leaves no picture out: those that follow refer to it.
+    let mut picture = index;
     // Not shown: the frames that follow refer to a key frame that nobody who joins now has seen.
     let first = source.next(0, true, 0.0)?;
     parameters.send_replace(Some(parameter_sets(key.codec, &first)));
     loop {
         let before = index;
         index = (index + 1).max(key.index_at(media_time()));
+        picture += 1;
         // Where this machine was too late for a key frame, the next picture is one: nobody waits another second for it.
         let is_key = index / key.gop != before / key.gop;
         let due = key.due(index);
@@ -188,7 +191,7 @@ fn run(
         if feed.strong_count() == 0 {
             return Ok(());
         }
-        let mut coded = source.next(index, is_key, due.as_secs_f64())?;
+        let mut coded = source.next(picture, is_key, due.as_secs_f64())?;
         if key.spoilt {
             encode::spoil(key.codec, &mut coded, &mut rng);
         }

@@ -118,14 +118,16 @@ async fn main() -> std::process::ExitCode {
 }
 
 async fn serve(args: CameraArgs) -> std::io::Result<()> {
-    let mut cameras = BTreeMap::new();
+    let (mut cameras, mut lines) = (BTreeMap::new(), Vec::new());
     for number in 0..args.cameras {
         let port = if args.port == 0 { 0 } else { args.port.saturating_add(number) };
         let camera = Camera::start(args.options(port)).await?;
-        println!("camera-{:<4} {} {}", number + 1, camera.url_without_credentials(), camera.mood());
+        lines.push(format!("camera-{:<4} {} {}", number + 1, camera.url_without_credentials(), camera.mood()));
         cameras.insert(format!("camera-{}", number + 1), camera);
     }
     let _control = control::start(args.control, Arc::new(cameras)).await?;
+    // Who reads them may change a mood at once.
+    println!("{}", lines.join("\n"));
     until_told_to_stop().await
 }
 

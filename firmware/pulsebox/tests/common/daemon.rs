@@ -129,11 +129,15 @@ impl Daemon {
 
     /// Waits for words in the log; gives the log.
     pub async fn logged(&self, words: &str) -> String {
+        self.until_logged(1, words).await
+    }
+
+    /// Waits for words to stand in the log this many times; gives the log.
+    pub async fn until_logged(&self, times: usize, words: &str) -> String {
         let mut log = self.log.clone();
-        let found = timeout(PATIENCE, log.wait_for(|text| text.contains(words))).await;
-        match found {
+        match timeout(PATIENCE, log.wait_for(|text| text.matches(words).count() >= times)).await {
             Ok(Ok(text)) => text.clone(),
-            _ => panic!("`{words}` is not in the log:\n{}", self.log()),
+            _ => panic!("`{words}` is not {times} times in the log:\n{}", self.log()),
         }
     }
 
