@@ -1,5 +1,6 @@
 """The other side: a real broker, simulated cameras, and Pulsebox watching them."""
 
+import errno
 import json
 import os
 import random
@@ -15,13 +16,15 @@ BINARIES = Path(os.environ.get("PULSEBOX_BINARIES", ROOT / "target" / "debug"))
 
 
 def free_port():
-    """Below 32768: from there on the kernel gives it away meanwhile, to whoever asks for any."""
+    """A port that is free now. Below 32768: above, the kernel may hand it to anybody before it is used."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
                 continue
         return port
 
@@ -109,7 +112,7 @@ class Box:
         return True
 
     def said(self):
-        """The end of its log: of what a failed test needs to be known, most."""
+        """The end of its log, for the report of a failed test."""
         return (self._folder / "pulsebox.log").read_text(errors="replace")[-4000:]
 
     @property

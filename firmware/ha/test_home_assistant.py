@@ -276,9 +276,11 @@ def test_the_documented_automation_sends_the_picture_of_a_camera_that_is_down(ho
         # While the broker is away the barn goes too: that is told when it is back. The gate was, and is not told again.
         home.complaints()
         house.broker.stop()
-        home.until("all is unavailable", lambda: home.state("sensor.gate_state") == "unavailable")
-        house.cameras.become(1, "refuses")
-        house.broker.start()
+        try:
+            home.until("all is unavailable", lambda: home.state("sensor.gate_state") == "unavailable")
+            house.cameras.become(1, "refuses")
+        finally:
+            house.broker.start()
         home.until("the phone was told of the barn", lambda: told("barn"))
         home.until("the gate is there again", lambda: home.state("sensor.gate_state") == "down")
         since = time.monotonic()
@@ -287,20 +289,22 @@ def test_the_documented_automation_sends_the_picture_of_a_camera_that_is_down(ho
         # But that the broker was away.
         assert [complaint for complaint in home.complaints() if "components.mqtt" not in complaint] == []
     finally:
+        home.call("DELETE", "/api/config/automation/config/down")
         house.cameras.become(0, "healthy")
         house.cameras.become(1, "healthy")
         home.until("all is well again", house.has_settled)
-        home.call("DELETE", "/api/config/automation/config/down")
 
 
 def test_the_documented_automation_tells_that_the_box_is_gone(house):
     home = house.home
     install(house, "gone", automation("Pulsebox is gone").replace("00:05:00", "00:00:01"))
     house.box.stop()
-    home.until("the phone was told", lambda: any(data["title"] == "Pulsebox is gone" for data in shown(house)))
-    house.box.start()
-    home.until("all is well again", house.has_settled)
-    home.call("DELETE", "/api/config/automation/config/gone")
+    try:
+        home.until("the phone was told", lambda: any(data["title"] == "Pulsebox is gone" for data in shown(house)))
+    finally:
+        home.call("DELETE", "/api/config/automation/config/gone")
+        house.box.start()
+        home.until("all is well again", house.has_settled)
 
 
 WRONG = {

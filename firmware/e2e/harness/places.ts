@@ -9,13 +9,14 @@ const TARGET = process.env["CARGO_TARGET_DIR"] ?? join(ROOT, "target");
 export const binary = (name: string): string => join(TARGET, "debug", name);
 export const SCREENSHOTS = join(ROOT, "target", "screenshots");
 
-/** Below 32768: from there on the kernel gives it away meanwhile, to whoever asks for any. */
+/** A port that is free now. Below 32768: above, the kernel may hand it to anybody before it is used. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    const isFree = await new Promise<boolean>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? resolve(false) : reject(error)));
+      server.listen(port, "127.0.0.1", () => resolve(true));
     });
     if (!isFree) continue;
     await new Promise((resolve) => server.close(resolve));
