@@ -63,8 +63,8 @@ class Pins:
             time.sleep(0.01)
         return time.monotonic()
 
-    def edges(self, seconds: float, *lines: int, begun: Callable[[], object] = lambda: None) -> list[Edge]:
-        """Every change of these lines from when `begun` is called until so long after it, as QEMU signals it.
+    def edges(self, seconds: float, *lines: int, start: Callable[[], object] = lambda: None) -> list[Edge]:
+        """Every change of these lines from when `start` is called until so long after it, as QEMU signals it.
 
         QEMU tells edges of a line from its second one on: it reports changes against what it last signalled.
         """
@@ -73,7 +73,7 @@ class Pins:
         if not self._is_watched:
             port.send(f"irq_intercept_out {_PATH}")
             self._is_watched = True
-        begun()
+        start()
         found = []
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:

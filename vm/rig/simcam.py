@@ -1,5 +1,6 @@
 """Simulated cameras on the host's loopback, which the guest reaches at 10.0.2.2."""
 
+import errno
 import os
 import random
 import signal
@@ -52,12 +53,14 @@ class Simcam:
 
 
 def _free_port() -> int:
-    """Below 32768: from there on the kernel gives it away meanwhile, to whoever asks for any."""
+    """A port that is free now. Below 32768: above, the kernel may hand it to anybody before it is used."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
                 continue
         return port

@@ -32,6 +32,8 @@ MOUNTS = {
 }  # fmt: skip
 # Folders that root may write to: /data, and what is in memory.
 WRITABLE = re.compile(r"^/(data|run|dev|proc|sys|tmp|var)(/|$)")
+# Runs a command while nobody has the boot partition mounted to be written: overlay/usr/lib/pulsebox/with-p1.
+ALONE = "flock /run/box-p1.lock"
 
 
 def configuration(urls: list[str]) -> bytes:
@@ -57,9 +59,8 @@ def box(yard):
             box.until("every camera has its verdict", lambda: all_up(box), 400)
             box.verdict_seconds = time.monotonic() - box.powered_at
             box.settled = box.until_settled()
-            # That comes seconds after the last verdict, and the partition can be written for a moment.
-            written = "test -s /boot/firmware/STATUS.TXT && grep -q ' /boot/firmware vfat ro' /proc/mounts"
-            box.until("STATUS.TXT is on the card", lambda: box.run(written).code == 0, 200)
+            # It comes seconds after the last verdict.
+            box.until("STATUS.TXT is on the card", lambda: box.run(f"{ALONE} test -s /boot/firmware/STATUS.TXT").code == 0, 200)
             yield box
 
 
@@ -111,24 +112,23 @@ def test_the_kernel_is_not_tainted(box):
 
 
 def test_every_mount_is_as_the_table_says(box):
-    listed = box.ask("findmnt -lno TARGET,FSTYPE,OPTIONS")
+    listed = box.ask(f"{ALONE} findmnt -lno TARGET,FSTYPE,OPTIONS")
     found = {line.split()[0]: (line.split()[1], line.split()[2].split(",")[0]) for line in listed.splitlines()}
     assert {target: kind for target, kind in found.items() if not NOT_OURS.match(target)} == MOUNTS
     assert box.ask("findmnt -no SOURCE /data") == "/dev/mmcblk0p4"
     assert {"nosuid", "nodev", "noexec"} <= set(box.ask("findmnt -no OPTIONS /data").split(","))
     # It was mounted anew to be written meanwhile, and is as before.
-    assert box.run("test -s /boot/firmware/STATUS.TXT").code == 0
-    options = box.ask("findmnt -no OPTIONS /boot/firmware").split(",")
+    options = box.ask(f"{ALONE} findmnt -no OPTIONS /boot/firmware").split(",")
     assert {"ro", "dirsync", "nosuid", "nodev", "noexec", "fmask=0077", "dmask=0077"} <= set(options), options
 
 
 def test_nothing_but_data_and_memory_can_be_written_not_even_by_root(box):
-    wrote = box.ask(
-        "find / -xdev -type d -o -path /boot/firmware -prune -o -path /data -prune 2>/dev/null | grep '^/' >/run/rig/folders;"
-        " find /boot/firmware -type d >>/run/rig/folders;"
-        ' while read -r one; do (: >"$one/.rig") 2>/dev/null && { echo "$one"; rm -f "$one/.rig"; }; done </run/rig/folders; true',
-        400,
-    )
+    tried = 'while read -r one; do (: >"$one/.rig") 2>/dev/null && { echo "$one"; rm -f "$one/.rig"; }; done </run/rig/folders; true'
+    box.ask("find /boot/firmware -type d >/run/rig/folders")
+    assert "/boot/firmware" in box.ask("cat /run/rig/folders").split()
+    assert box.ask(f"{ALONE} sh -c '{tried}'") == ""
+    box.ask("find / -xdev -type d -o -path /boot/firmware -prune -o -path /data -prune 2>/dev/null | grep '^/' >/run/rig/folders")
+    wrote = box.ask(tried, 400)
     assert int(box.ask("wc -l </run/rig/folders")) > 200, "folders were tried"
     assert [line for line in wrote.splitlines() if not WRITABLE.match(line)] == []
     box.ask(": >/data/.rig && rm /data/.rig")

@@ -45,7 +45,8 @@ def webcam(virt, pictures):
     with Webcam(pictures, SIZE) as camera:
         plug(virt, camera)
         yield camera
-    virt.ask("timeout 40 sh -c 'while [ -e /dev/v4l/by-id ]; do sleep 0.1; done'; udevadm settle", 60)
+    # The next one is plugged into the same place, and known by the same folder.
+    virt.ask("timeout 40 sh -c 'while [ -e /dev/v4l/by-id ]; do sleep 0.1; done' && udevadm settle", 60)
 
 
 def plug(machine, camera):

@@ -281,6 +281,7 @@ def test_a_camera_whose_driver_is_loaded_after_the_daemon_started_is_watched(vir
 
 
 def test_damaged_pictures_are_told_as_lost(vivid):
+    # Loss is counted over four pictures, 0.8 s: one is damaged in it also where the guest is slow.
     vivid.machine.ask(
         "systemd-run --collect --unit=grab-damage sh -c "
         f"'while sleep 0.3; do v4l2-ctl -d {vivid.node} -c inject_v4l2_buf_flag_error=1; done'"
