@@ -42,7 +42,7 @@ async fn a_box_without_cameras_serves_its_page_and_says_that_it_is_well() {
     assert!(get(address, "/api/status").await.starts_with("HTTP/1.1 401 "), "nobody is signed in");
     assert!(get(address, "/").await.contains("<title>Pulsebox</title>"));
     stop.cancel();
-    timeout(Duration::from_secs(2), serving).await.expect("ends in time").unwrap();
+    timeout(Duration::from_secs(1), serving).await.expect("ends within a second").unwrap();
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ async fn open_streams_end_when_the_daemon_stops() {
     server.stop.cancel();
     assert_eq!(listener.next().await, None);
     server.task.await.unwrap();
-    assert!(stopped.elapsed() < std::time::Duration::from_secs(2), "{:?}", stopped.elapsed());
+    assert!(stopped.elapsed() < std::time::Duration::from_secs(1), "{:?}", stopped.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
