@@ -71,13 +71,12 @@ class Cameras:
     """Simulated cameras, healthy at first."""
 
     def __init__(self, count):
-        self._control = free_port()
-        command = [BINARIES / "simcam", "--cameras", str(count), "--control", f"127.0.0.1:{self._control}"]
+        command = [BINARIES / "simcam", "--cameras", str(count), "--control", "127.0.0.1:0"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.urls = [self._process.stdout.readline().split()[1] for _ in range(count)]
+        *self.urls, self._control = [self._process.stdout.readline().split()[1] for _ in range(count + 1)]
 
     def become(self, number, mood):
-        url = f"http://127.0.0.1:{self._control}/cameras/camera-{number + 1}/mood"
+        url = f"{self._control}/cameras/camera-{number + 1}/mood"
         urllib.request.urlopen(urllib.request.Request(url, mood.encode(), method="PUT"), timeout=20).close()
 
     def stop(self):

@@ -1,6 +1,6 @@
 // Cameras to look at: simcam's, whose mood changes on demand, and GStreamer's RTSP server, which nobody here wrote.
 import { join } from "node:path";
-import { binary, freePort, ROOT } from "./places.ts";
+import { binary, ROOT } from "./places.ts";
 import { Process } from "./process.ts";
 
 export type Codec = "h264" | "h265" | "mjpeg";
@@ -11,10 +11,10 @@ export class SimCamera {
 
   /** `options` as `simcam --help` has them. */
   static async start(options: string[] = []): Promise<SimCamera> {
-    const control = `127.0.0.1:${await freePort()}`;
-    const process = Process.start("simcam", binary("simcam"), ["--control", control, ...options]);
+    const process = Process.start("simcam", binary("simcam"), ["--control", "127.0.0.1:0", ...options]);
     const url = await process.says((line) => /^camera-1\s+(\S+)/.exec(line)?.[1]);
-    return new SimCamera(process, `http://${control}`, url);
+    const control = await process.says((line) => /^control\s+(\S+)/.exec(line)?.[1]);
+    return new SimCamera(process, control, url);
   }
 
   /** From now on it behaves like this, in sessions that run too. */

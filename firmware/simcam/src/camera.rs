@@ -44,7 +44,7 @@ pub struct Camera {
     shared: Arc<Shared>,
     /// The mood that the port has taken on.
     settled: watch::Receiver<Mood>,
-    /// The port is nobody else's, also in the moment in which a listener gives it up.
+    /// The port is nobody else's, whether it accepts or not.
     _held: TcpSocket,
     _stop: DropGuard,
 }
@@ -66,9 +66,7 @@ impl Camera {
         options.check()?;
         let held = reserve(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))?;
         let addr = held.local_addr()?;
-        let reserved = reserve(addr)?;
-        let port =
-            if options.mood == Mood::Refuses { Port::Closed(reserved) } else { Port::Open(reserved.listen(1024)?) };
+        let port = Port::Closed.settle(options.mood, addr)?;
         let (mood, moods) = watch::channel(options.mood);
         let (settles, settled) = watch::channel(options.mood);
         let stats = watch::Sender::new(Stats::default());
@@ -191,11 +189,10 @@ impl Drop for Session {
     }
 }
 
-/// A port that accepts, or one that is held without listening: a connect to it is refused, and nobody
-/// else can take it meanwhile.
+/// The camera's port: it accepts, or a connect to it is refused.
 enum Port {
     Open(TcpListener),
-    Closed(TcpSocket),
+    Closed,
 }
 
 /// Holds a port without listening, port 0 for any that is free: a connect to it is refused and nobody else is given it,
@@ -214,11 +211,8 @@ impl Port {
     /// Opened or closed as `mood` wants.
     fn settle(self, mood: Mood, addr: SocketAddr) -> io::Result<Self> {
         match (self, mood == Mood::Refuses) {
-            (Self::Open(listener), true) => {
-                drop(listener);
-                Ok(Self::Closed(reserve(addr)?))
-            }
-            (Self::Closed(socket), false) => Ok(Self::Open(socket.listen(1024)?)),
+            (Self::Open(_), true) => Ok(Self::Closed),
+            (Self::Closed, false) => Ok(Self::Open(reserve(addr)?.listen(1024)?)),
             (port, _) => Ok(port),
         }
     }
@@ -226,7 +220,7 @@ impl Port {
     async fn accept(&self) -> io::Result<TcpStream> {
         match self {
             Self::Open(listener) => listener.accept().await.map(|(socket, _)| socket),
-            Self::Closed(_) => std::future::pending().await,
+            Self::Closed => std::future::pending().await,
         }
     }
 }

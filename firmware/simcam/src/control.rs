@@ -17,7 +17,8 @@ use crate::Cameras;
 const LONGEST_REQUEST: usize = 8 * 1024;
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Answers on `listen`, if given, until the guard is dropped; keeps the cameras as long. Errors when the address is not loopback or not free.
+/// Answers on `listen`, if given, and tells where; until the guard is dropped, and keeps the cameras as long. Errors when
+/// the address is not loopback or not free.
 pub(crate) async fn start(listen: Option<SocketAddr>, cameras: Cameras) -> io::Result<(DropGuard, Cameras)> {
     let stop = CancellationToken::new();
     let Some(listen) = listen else { return Ok((stop.drop_guard(), cameras)) };
@@ -26,6 +27,7 @@ pub(crate) async fn start(listen: Option<SocketAddr>, cameras: Cameras) -> io::R
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     let listener = TcpListener::bind(listen).await?;
+    println!("control     http://{}", listener.local_addr()?);
     tokio::spawn(stop.clone().run_until_cancelled_owned(accept(listener, cameras.clone())));
     Ok((stop.drop_guard(), cameras))
 }

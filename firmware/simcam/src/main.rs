@@ -50,7 +50,8 @@ struct CameraArgs {
     /// How many cameras of this kind.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     cameras: u16,
-    /// Loopback address of the HTTP control: GET /cameras, PUT /cameras/NAME/mood.
+    /// Loopback address of the HTTP control: GET /cameras, PUT /cameras/NAME/mood. With port 0 it takes a free one; it is
+    /// told in a line of its own, after the cameras.
     #[arg(long)]
     control: Option<SocketAddr>,
     #[arg(long, value_enum, default_value = "rtsp")]
@@ -118,16 +119,14 @@ async fn main() -> std::process::ExitCode {
 }
 
 async fn serve(args: CameraArgs) -> std::io::Result<()> {
-    let (mut cameras, mut lines) = (BTreeMap::new(), Vec::new());
+    let mut cameras = BTreeMap::new();
     for number in 0..args.cameras {
         let port = if args.port == 0 { 0 } else { args.port.saturating_add(number) };
         let camera = Camera::start(args.options(port)).await?;
-        lines.push(format!("camera-{:<4} {} {}", number + 1, camera.url_without_credentials(), camera.mood()));
+        println!("camera-{:<4} {} {}", number + 1, camera.url_without_credentials(), camera.mood());
         cameras.insert(format!("camera-{}", number + 1), camera);
     }
     let _control = control::start(args.control, Arc::new(cameras)).await?;
-    // Who reads them may change a mood at once.
-    println!("{}", lines.join("\n"));
     until_told_to_stop().await
 }
 
