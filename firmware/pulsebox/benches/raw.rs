@@ -40,7 +40,7 @@ fn frame(format: RawFormat, stride: u32, rows: u32) -> Frame {
     let data: Vec<u8> = (0..stride * rows).map(&mut byte).collect();
     let raw = Some(RawLayout { format, width: SIZE.0, height: SIZE.1, stride, full_range: true });
     let arrived = Instant::now().into();
-    Frame { codec: Codec::Raw, key: true, data: data.into(), raw, at: Duration::ZERO, arrived, lost: 0 }
+    Frame { codec: Codec::Raw, key: true, data: data.into(), raw, at: Duration::ZERO, arrived }
 }
 
 /// The median of some rounds, milliseconds.

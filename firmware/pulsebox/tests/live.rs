@@ -10,7 +10,7 @@ use common::daemon::PATIENCE;
 use common::target;
 use mp4_atom::{Atom, Decode, DecodeMaybe, Ftyp, Header, Moof, Moov};
 use pulsebox::camera::sessions::{Ending, Item, Limits, LiveFrame, Viewer};
-use pulsebox::camera::{CameraUrl, Codec, Rung, Sessions, StreamKind, Verdict};
+use pulsebox::camera::{CameraUrl, Codec, Rung, Sessions, StreamKind, Transport, Verdict};
 use pulsebox::clock::Clock;
 use pulsebox::config::CameraConfig;
 use pulsebox::live::mjpeg::{self, NoView, Quality};
@@ -157,6 +157,27 @@ async fn a_check_reads_along_where_somebody_watches() {
     // Nobody watches: the check opens its own, after the viewers' session has gone.
     assert_eq!(look(&eye, config(&camera)).await.fault, None);
     assert_eq!(camera.stats().sessions_total, 2);
+}
+
+#[tokio::test]
+async fn the_share_of_packets_that_is_lost_on_the_way_is_told_whichever_way_they_come() {
+    use simcam::Codec::{H264, Mjpeg};
+    let is_a_tenth = |look: &Look| look.stream.loss_percent.is_some_and(|lost| (4.0..20.0).contains(&lost));
+    for (codec, transport) in [(Mjpeg, Transport::Tcp), (Mjpeg, Transport::Udp), (H264, Transport::Tcp)] {
+        let camera = camera(|o| (o.mood, o.codec) = (Mood::PacketLoss, codec)).await;
+        let config = CameraConfig { transport, ..config(&camera) };
+        let sessions = sessions(|_| {});
+        let eye = RealEye::new(sessions.clone());
+        let alone = look(&eye, config.clone()).await;
+        assert!(alone.first_packet_ms.is_some() && is_a_tenth(&alone), "{codec:?}, {transport:?}: {:?}", alone.stream);
+        // The camera spares its key frames: of H.264 a look along, which is short, sees none or little else.
+        if codec == Mjpeg {
+            let mut viewer = sessions.join("cam", StreamKind::Main, &config.target(), DEADLINE);
+            frame(&mut viewer).await;
+            let along = look(&eye, config).await;
+            assert!(along.first_packet_ms.is_none() && is_a_tenth(&along), "{transport:?}: {:?}", along.stream);
+        }
+    }
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ impl HttpSession {
         }
         let arrived = Instant::now();
         self.last_part = Some(arrived);
-        Ok(Frame { codec: Codec::Mjpeg, key: true, data, raw: None, at: arrived - self.opened, arrived, lost: 0 })
+        Ok(Frame { codec: Codec::Mjpeg, key: true, data, raw: None, at: arrived - self.opened, arrived })
     }
 
     pub(super) fn first_packet(&self) -> Option<Instant> {

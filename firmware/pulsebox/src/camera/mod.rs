@@ -70,8 +70,28 @@ pub struct Frame {
     pub at: Duration,
     /// When its last byte arrived.
     pub arrived: Instant,
-    /// Packets known to be lost since the frame before it.
-    pub lost: u32,
+}
+
+/// What has come of a camera's media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reception {
+    /// Media packets that came; of a local camera, pictures.
+    pub packets: u64,
+    /// Those missing: gaps in RTP's sequence numbers (RFC 3550, appendix A.3); of a local camera, damaged pictures.
+    pub lost: u64,
+}
+
+impl Reception {
+    /// What has come since it stood at `before`.
+    pub fn since(self, before: Self) -> Self {
+        Self { packets: self.packets.saturating_sub(before.packets), lost: self.lost.saturating_sub(before.lost) }
+    }
+
+    /// The share that is missing, 0 to 100; none where nothing was sent.
+    pub fn loss_percent(self) -> Option<f32> {
+        let sent = self.packets + self.lost;
+        (sent > 0).then(|| (self.lost as f64 * 100.0 / sent as f64) as f32)
+    }
 }
 
 /// What the camera says it sends, and what was measured.
@@ -270,11 +290,11 @@ impl Session {
         }
     }
 
-    /// Media packets received; whole pictures of a local camera. None where there are none to be seen (HTTP).
-    pub fn packets(&self) -> Option<u64> {
+    /// What has come since it was opened. None where no packets are to be seen (HTTP).
+    pub fn reception(&self) -> Option<Reception> {
         match self {
-            Self::Rtsp(session) => Some(session.packets()),
-            Self::Local(session) => Some(session.packets()),
+            Self::Rtsp(session) => Some(session.reception()),
+            Self::Local(session) => Some(session.reception()),
             Self::Http(_) => None,
         }
     }

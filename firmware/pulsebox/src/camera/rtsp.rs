@@ -3,7 +3,7 @@
 //! One video track is set up, whatever else the camera offers. Audio and ONVIF metadata are left alone.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::dial::{Place, Trust, dial};
 use super::gate::{Gate, Meter, USER_AGENT};
-use super::{Climb, Codec, Fault, Frame, Goodbyes, Rung, Target, Transport, Verdict};
+use super::{Climb, Codec, Fault, Frame, Goodbyes, Reception, Rung, Target, Transport, Verdict};
 
 /// A playing RTSP session.
 pub struct RtspSession {
@@ -78,7 +78,6 @@ impl RtspSession {
                 at: Duration::from_secs_f64(elapsed as f64 / f64::from(self.clock_rate)),
                 arrived: Instant::now(),
                 raw: None,
-                lost: frame.loss().into(),
                 data: Bytes::from(frame.into_data()),
             });
         }
@@ -88,8 +87,11 @@ impl RtspSession {
         self.meter.first_packet.get().copied()
     }
 
-    pub(super) fn packets(&self) -> u64 {
-        self.meter.packets.load(Ordering::Relaxed)
+    /// Counted by the gate: retina forgets what was lost as a picture began if more is lost within it, and does not
+    /// tell what is lost behind the last whole picture.
+    pub(super) fn reception(&self) -> Reception {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Reception { packets: count(&self.meter.packets), lost: count(&self.meter.lost) }
     }
 }
 

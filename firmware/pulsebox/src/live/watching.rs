@@ -158,7 +158,6 @@ mod tests {
             raw: Some(layout),
             at: Duration::ZERO,
             arrived: now,
-            lost: 0,
         })
     }
 

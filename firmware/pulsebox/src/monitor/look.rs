@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::camera::{
-    Climb, Fault, Frame, Goodbyes, OnRung, Rung, RungTime, Session, Sessions, StreamInfo, Target, Verdict,
+    Climb, Fault, Frame, Goodbyes, OnRung, Reception, Rung, RungTime, Session, Sessions, StreamInfo, Target, Verdict,
 };
 use crate::config::CameraConfig;
 use crate::picture::{self, Looked};
@@ -273,13 +273,12 @@ impl Take {
     }
 
     fn stream(&self) -> StreamInfo {
-        let packets = self.session.as_ref().and_then(Session::packets);
         let is_stream = self.session.as_ref().is_some_and(Session::is_stream);
         let mut info = self.info.clone();
         if is_stream {
             info.fps = self.rate.fps();
             info.kbps = self.rate.kbps();
-            info.loss_percent = packets.and_then(|p| self.rate.loss_percent(p));
+            info.loss_percent = self.session.as_ref().and_then(Session::reception).and_then(Reception::loss_percent);
         }
         info
     }
@@ -313,7 +312,6 @@ struct Rate {
     bytes: u64,
     first: Option<Moment>,
     last: Option<Moment>,
-    lost: u64,
     watched: Duration,
 }
 
@@ -326,12 +324,7 @@ struct Moment {
 impl Rate {
     fn add(&mut self, frame: &Frame) {
         let this = Moment { at: frame.at, arrived: frame.arrived };
-        if self.first.is_none() {
-            // Whatever was lost before the first frame was lost before we came.
-            self.first = Some(this);
-        } else {
-            self.lost += u64::from(frame.lost);
-        }
+        self.first.get_or_insert(this);
         self.frames += 1;
         self.bytes += frame.data.len() as u64;
         self.last = Some(this);
@@ -362,10 +355,5 @@ impl Rate {
         // The last frame lasts until the next would begin.
         let span = self.span()? * self.frames as f64 / (self.frames - 1) as f64;
         Some((self.bytes as f64 * 8.0 / 1000.0 / span).round() as u32)
-    }
-
-    fn loss_percent(&self, packets: u64) -> Option<f32> {
-        let all = packets + self.lost;
-        (all > 0).then(|| (self.lost as f64 * 100.0 / all as f64) as f32)
     }
 }

@@ -182,5 +182,5 @@ impl Scene {
 }
 
 pub fn frame(codec: Codec, data: impl Into<Bytes>) -> Frame {
-    Frame { codec, key: true, data: data.into(), raw: None, at: Duration::ZERO, arrived: Instant::now(), lost: 0 }
+    Frame { codec, key: true, data: data.into(), raw: None, at: Duration::ZERO, arrived: Instant::now() }
 }

@@ -12,6 +12,8 @@ use super::super::{Fault, Verdict};
 const FRAME_MAX: u64 = 8 << 20;
 /// Packets of one picture: retina keeps a record for each, however small it is.
 const PACKETS_MAX: u64 = 16 << 10;
+/// A sequence number that is fewer than 256 behind the newest is a late packet's or a doubled one's.
+pub(super) const LATE: u16 = 0xff00;
 
 /// What went through the gate so far. Shared with the session, lock-free.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub(in crate::camera) struct Meter {
     pub first_packet: OnceLock<Instant>,
     /// Video packets.
     pub packets: AtomicU64,
+    /// Those that their sequence numbers show missing.
+    pub lost: AtomicU64,
     /// Bytes of video packets, with their RTP headers.
     pub bytes: AtomicU64,
 }
@@ -31,7 +35,36 @@ pub(in crate::camera) struct Meter {
 /// Counts RTP packets and bounds the size of one picture, for each interleaved channel by itself: packets
 /// on a channel that nobody reads must not make another channel's picture look new.
 #[derive(Default)]
-pub(super) struct RtpWatch(HashMap<u8, Picture>);
+pub(super) struct RtpWatch(HashMap<u8, Channel>);
+
+#[derive(Default)]
+struct Channel {
+    sequence: Sequence,
+    picture: Picture,
+}
+
+/// Sequence numbers as they come. What was sent before the first was sent before we came.
+#[derive(Default)]
+struct Sequence {
+    next: Option<u16>,
+}
+
+impl Sequence {
+    /// How many are missing in front of this one (RFC 3550, appendix A.3).
+    fn missing_before(&mut self, number: u16) -> u16 {
+        let ahead = number.wrapping_sub(self.next.unwrap_or(number));
+        let (missing, is_newest) = match ahead {
+            0..0x8000 => (ahead, true),
+            // Far behind, the camera has begun its count anew; a little, it is a late or doubled packet.
+            0x8000..LATE => (0, true),
+            LATE.. => (0, false),
+        };
+        if is_newest {
+            self.next = Some(number.wrapping_add(1));
+        }
+        missing
+    }
+}
 
 /// What has come of the picture that a channel is sending.
 #[derive(Default)]
@@ -47,8 +80,8 @@ impl RtpWatch {
     /// # Errors
     /// `protocol`: the picture is larger than 8 MiB, or has more packets than a picture needs.
     pub fn count(&mut self, channel: u8, packet: &[u8], meter: &Meter) -> Result<(), Fault> {
-        // RFC 3550, section 5.1: version 2, timestamp in bytes 4 to 7.
-        let [first, _, _, _, t0, t1, t2, t3, ..] = packet else { return Ok(()) };
+        // RFC 3550, section 5.1: version 2, sequence number in bytes 2 and 3, timestamp in bytes 4 to 7.
+        let [first, _, s0, s1, t0, t1, t2, t3, ..] = packet else { return Ok(()) };
         if first >> 6 != 2 {
             return Ok(());
         }
@@ -56,7 +89,9 @@ impl RtpWatch {
         meter.packets.fetch_add(1, Ordering::Relaxed);
         meter.bytes.fetch_add(packet.len() as u64, Ordering::Relaxed);
         let timestamp = u32::from_be_bytes([*t0, *t1, *t2, *t3]);
-        let picture = self.0.entry(channel).or_default();
+        let Channel { sequence, picture } = self.0.entry(channel).or_default();
+        let missing = sequence.missing_before(u16::from_be_bytes([*s0, *s1]));
+        meter.lost.fetch_add(missing.into(), Ordering::Relaxed);
         if timestamp != picture.timestamp {
             *picture = Picture { timestamp, ..Picture::default() };
         }
@@ -99,6 +134,20 @@ mod tests {
             watch.count(2, &other, &meter).is_err() || first
         });
         assert!(refused);
+    }
+
+    #[test]
+    fn what_is_missing_is_told_by_the_sequence_numbers_of_each_channel() {
+        let (mut watch, meter) = (RtpWatch::default(), Meter::default());
+        let mut lost_after = |channel: u8, number: u16| {
+            let [high, low] = number.to_be_bytes();
+            watch.count(channel, &[0x80, 96, high, low, 0, 0, 0, 1], &meter).unwrap();
+            meter.lost.load(Ordering::Relaxed)
+        };
+        assert_eq!([65_530, 65_531, 65_534, 1, 2].map(|number| lost_after(0, number)), [0, 0, 2, 4, 4]);
+        assert_eq!([700, 702].map(|number| lost_after(2, number)), [4, 5], "the other channel has numbers of its own");
+        assert_eq!([2, 0, 3].map(|number| lost_after(0, number)), [5, 5, 5], "doubled, late, and on in order");
+        assert_eq!([40_000, 40_001].map(|number| lost_after(0, number)), [5, 5], "a count begun anew");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::meter::LATE;
+
 /// UDP packets held back while one before them is missing, and how long.
 const REORDER_PACKETS: usize = 64;
 const REORDER_WAIT: Duration = Duration::from_millis(60);
@@ -43,7 +45,7 @@ impl Reorder {
                 self.since.get_or_insert_with(Instant::now);
                 if self.held.len() >= REORDER_PACKETS { self.give_up() } else { Vec::new() }
             }
-            behind if behind < 0xff00 => {
+            behind if behind < LATE => {
                 self.held.clear();
                 (self.next, self.since) = (Some(sequence.wrapping_add(1)), None);
                 vec![packet]

@@ -193,7 +193,7 @@ mod tests {
         let mut kept = Frames::default();
         for (arrived, at, key, size) in frames {
             let (at, arrived) = (Duration::from_millis(at), start + Duration::from_millis(arrived));
-            let frame = Frame { codec: Codec::H264, key, data: vec![0; size].into(), raw: None, at, arrived, lost: 0 };
+            let frame = Frame { codec: Codec::H264, key, data: vec![0; size].into(), raw: None, at, arrived };
             kept.push(frame, limits);
         }
         kept

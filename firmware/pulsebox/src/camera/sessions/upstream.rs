@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::frames::{Frames, LiveFrame};
 use super::{Crowd, GOODBYE, Limits, Statistics, StreamKind};
-use crate::camera::{Climb, Fault, Goodbyes, Rung, RungTime, Session, Target, Verdict};
+use crate::camera::{Climb, Fault, Goodbyes, Reception, Rung, RungTime, Session, Target, Verdict};
 
 /// A camera without room is asked again this often while it is being opened: the other viewer may be a check of
 /// our own that is about to end.
@@ -70,7 +70,7 @@ struct State {
     idle: Option<Instant>,
     opened: Instant,
     rungs: Vec<RungTime>,
-    packets: Option<u64>,
+    reception: Option<Reception>,
     is_stream: bool,
     bytes: u64,
     skips: u64,
@@ -115,7 +115,7 @@ impl Upstream {
             idle: None,
             opened: Instant::now(),
             rungs: Vec::new(),
-            packets: None,
+            reception: None,
             is_stream: true,
             bytes: 0,
             skips: 0,
@@ -299,7 +299,7 @@ impl Upstream {
     fn take(&self, frame: crate::camera::Frame, session: &Session) {
         let mut state = self.state();
         state.bytes += frame.data.len() as u64;
-        state.packets = session.packets();
+        state.reception = session.reception();
         let upstreams = state.among.as_ref().map_or(1, Among::count);
         state.frames.push(frame, &self.limits.shared_by(upstreams));
         drop(state);
@@ -498,9 +498,9 @@ impl Tap {
         self.0.place.upstream.state().rungs.clone()
     }
 
-    /// Media packets received since it was opened; none where packets are not seen (HTTP).
-    pub fn packets(&self) -> Option<u64> {
-        self.0.place.upstream.state().packets
+    /// What has come since it was opened; none where packets are not seen (HTTP).
+    pub fn reception(&self) -> Option<Reception> {
+        self.0.place.upstream.state().reception
     }
 
     /// The last key frame, however old.

@@ -272,7 +272,7 @@ impl Source for Capture {
         };
         let frame = match whole(self.choice.coding, self.layout, data, &mut self.sets) {
             Ok((codec, data, key)) => {
-                Frame { codec, key, data, raw: self.layout, at: taken.at, arrived: Instant::now(), lost: 0 }
+                Frame { codec, key, data, raw: self.layout, at: taken.at, arrived: Instant::now() }
             }
             Err(why) => return Ok(Got::Damaged(why)),
         };

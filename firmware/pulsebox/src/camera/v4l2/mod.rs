@@ -15,7 +15,7 @@ mod share;
 
 use tokio::time::Instant;
 
-use super::{Climb, Fault, Frame, Goodbyes, Rung, Target, Verdict};
+use super::{Climb, Fault, Frame, Goodbyes, Reception, Rung, Target, Verdict};
 use share::{Reader, Stage};
 
 /// An open local camera.
@@ -23,6 +23,8 @@ pub struct LocalSession {
     reader: Reader,
     /// That came.
     frames: u64,
+    /// Pictures that the device had given damaged when the first one came here: as they begin, many do.
+    lost_before: Option<u64>,
 }
 
 impl LocalSession {
@@ -40,7 +42,7 @@ impl LocalSession {
         climb.reached_at(Rung::Connect, reader.reached(Stage::Opened).await?);
         climb.reached_at(Rung::Describe, reader.reached(Stage::Started).await?);
         climb.waiting(Verdict::NoMedia, "the first picture");
-        Ok(Self { reader, frames: 0 })
+        Ok(Self { reader, frames: 0, lost_before: None })
     }
 
     /// The next picture. Safe to cancel.
@@ -50,12 +52,14 @@ impl LocalSession {
     pub(super) async fn next(&mut self) -> Result<Frame, Fault> {
         let frame = self.reader.next().await?;
         self.frames += 1;
+        self.lost_before.get_or_insert_with(|| self.reader.lost());
         Ok(frame)
     }
 
-    /// Pictures received: the driver's packets, of which others may have been lost.
-    pub(super) fn packets(&self) -> u64 {
-        self.frames
+    /// Pictures that came, and those that were damaged since the first that was not.
+    pub(super) fn reception(&self) -> Reception {
+        let lost = self.lost_before.map_or(0, |before| self.reader.lost() - before);
+        Reception { packets: self.frames, lost }
     }
 
     /// When the first buffer came.

@@ -101,14 +101,13 @@ struct State {
     next: u64,
     /// Damaged pictures in a row, and since when.
     damaged: Option<(Instant, u32)>,
-    /// To be told with the next frame.
-    lost: u32,
+    /// Damaged pictures since it was opened.
+    lost: u64,
     ended: Option<Fault>,
 }
 
 impl State {
-    fn push(&mut self, mut frame: Frame) {
-        frame.lost = frame.lost.saturating_add(std::mem::take(&mut self.lost));
+    fn push(&mut self, frame: Frame) {
         self.damaged = None;
         self.bytes += frame.data.len();
         self.window.push_back(frame);
@@ -195,7 +194,7 @@ impl Open {
                 let mut damage = (now, 0);
                 self.note(|state| {
                     state.buffer = Some(now);
-                    state.lost = state.lost.saturating_add(1);
+                    state.lost += 1;
                     let (since, count) = state.damaged.unwrap_or((now, 0));
                     damage = (since, count.saturating_add(1));
                     state.damaged = Some(damage);
@@ -368,6 +367,11 @@ impl Reader {
     /// When the first buffer came since this reader joined, good or bad; known once [`Reader::next`] has seen it.
     pub fn first_buffer(&self) -> Option<Instant> {
         self.first_buffer
+    }
+
+    /// Pictures that the device gave damaged since it was opened.
+    pub fn lost(&self) -> u64 {
+        self.open.state().lost
     }
 
     /// Ends when this reader has left and, if it was the last, the device is closed.

@@ -213,7 +213,6 @@ fn picture(payload: &Bytes) -> String {
         at: Duration::ZERO,
         arrived: Instant::now(),
         raw: None,
-        lost: 0,
     };
     let looks = describe(&frame);
     match (looks.width, looks.height) {

@@ -350,7 +350,7 @@ mod tests {
         let format = RawFormat::Yuyv;
         let raw = Some(RawLayout { format, width, height, stride: width * 2, full_range: true });
         let data = vec![128; (width * height * 2) as usize].into();
-        Frame { codec: Codec::Raw, key: true, data, raw, at: Duration::ZERO, arrived: Instant::now(), lost: 0 }
+        Frame { codec: Codec::Raw, key: true, data, raw, at: Duration::ZERO, arrived: Instant::now() }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Look, MEASURE, MEASURE_FRAMES, MEASURE_MAX, Rate, Reading, SECOND_CHANCES, Want, decode};
 use crate::camera::sessions::{Ending, Item, LiveFrame, Tap};
-use crate::camera::{Fault, Rung, RungTime, StreamInfo, Verdict};
+use crate::camera::{Fault, Reception, Rung, RungTime, StreamInfo, Verdict};
 use crate::picture::{self, Looked};
 
 /// A key frame that came at most this long before the look proves the picture of now.
@@ -21,8 +21,8 @@ const FRESH: Duration = Duration::from_secs(5);
 /// last viewer has gone: then look by yourself.
 pub(super) async fn look_along(tap: Tap, deadline: Duration, want: &Want) -> Option<Look> {
     let started = Instant::now();
-    let packets = tap.packets();
-    let mut along = Along { tap, started, rate: Rate::default(), lost: 0, key: None, is_alive: false };
+    let before = tap.reception();
+    let mut along = Along { tap, started, rate: Rate::default(), key: None, is_alive: false };
     let looked = along.look(started + deadline, want.thumbnail).await;
     let ms = started.elapsed().as_micros() as f64 / 1e3;
     let mut rungs = Vec::new();
@@ -52,7 +52,7 @@ pub(super) async fn look_along(tap: Tap, deadline: Duration, want: &Want) -> Opt
         reading,
         first_packet_ms: None,
         first_frame_ms: None,
-        stream: along.stream(packets),
+        stream: along.stream(before),
         picture,
         fault,
     })
@@ -62,8 +62,6 @@ struct Along {
     tap: Tap,
     started: Instant,
     rate: Rate,
-    /// Packets lost since the look began.
-    lost: u64,
     /// The last fresh key frame.
     key: Option<Arc<LiveFrame>>,
     /// A frame has come since the look began.
@@ -141,9 +139,6 @@ impl Along {
             }
         };
         let is_new = live.frame.arrived >= self.started;
-        if is_new {
-            self.lost += u64::from(live.frame.lost);
-        }
         // A still comes once a second at best: the one in hand is as good.
         self.is_alive |= is_new || !self.tap.is_stream();
         self.rate.add(&live.frame);
@@ -161,15 +156,14 @@ impl Along {
         }
     }
 
-    fn stream(&self, packets_before: Option<u64>) -> StreamInfo {
+    fn stream(&self, before: Option<Reception>) -> StreamInfo {
         let Some(last) = self.tap.newest_key() else { return StreamInfo::default() };
         let mut info = picture::describe(&last.frame);
         if self.tap.is_stream() {
             info.fps = self.rate.fps();
             info.kbps = self.rate.kbps();
-            let packets = self.tap.packets().map(|now| now.saturating_sub(packets_before.unwrap_or(0)));
-            let rate = Rate { lost: self.lost, ..Rate::default() };
-            info.loss_percent = packets.and_then(|packets| rate.loss_percent(packets));
+            let came = self.tap.reception().map(|now| now.since(before.unwrap_or_default()));
+            info.loss_percent = came.and_then(Reception::loss_percent);
         }
         info
     }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use super::*;
 use crate::camera::v4l2::LocalSession;
 use crate::camera::v4l2::choose::{Coding, Interval};
-use crate::camera::{Codec, Goodbyes, Session};
+use crate::camera::{Codec, Goodbyes, Reception, Session};
 
 /// A device that gives what a test sends it; counts how often it was opened, and how many are open now.
 #[derive(Clone, Default)]
@@ -61,7 +61,7 @@ impl Device {
 fn frame(number: u8, key: bool, size: usize) -> Result<Got, Fault> {
     let data = vec![number; size].into();
     let at = Duration::from_millis(u64::from(number) * 40);
-    Ok(Got::Frame(Frame { codec: Codec::H264, key, data, raw: None, at, arrived: Instant::now(), lost: 0 }))
+    Ok(Got::Frame(Frame { codec: Codec::H264, key, data, raw: None, at, arrived: Instant::now() }))
 }
 
 fn wish(query: &str) -> Wish {
@@ -149,15 +149,21 @@ async fn lost_pictures_are_told_as_a_part_of_all() {
     let device = Device::default();
     let (give, opener) = device.opener();
     let reader = join(10, Wish::default(), opener).await.unwrap();
-    let mut session = Session::Local(Box::new(LocalSession { reader, frames: 0 }));
-    assert_eq!(session.packets(), Some(0));
-    give.send(frame(1, true, 1)).unwrap();
-    for _ in 0..3 {
-        give.send(Ok(Got::Damaged("cut short"))).unwrap();
+    let mut session = Session::Local(Box::new(LocalSession { reader, frames: 0, lost_before: None }));
+    assert_eq!(session.reception(), Some(Reception { packets: 0, lost: 0 }));
+    for (number, damaged, lost) in [(1, 2, 0), (2, 3, 3)] {
+        for _ in 0..damaged {
+            give.send(Ok(Got::Damaged("cut short"))).unwrap();
+        }
+        give.send(frame(number, true, 1)).unwrap();
+        session.next().await.unwrap();
+        assert_eq!(
+            session.reception(),
+            Some(Reception { packets: number.into(), lost }),
+            "those before the first are none"
+        );
     }
-    give.send(frame(2, true, 1)).unwrap();
-    let lost = [session.next().await.unwrap().lost, session.next().await.unwrap().lost];
-    assert_eq!((lost, session.packets()), ([0, 3], Some(2)));
+    assert_eq!(session.reception().unwrap().loss_percent(), Some(60.0));
 }
 
 #[tokio::test]
@@ -172,7 +178,7 @@ async fn a_slow_reader_goes_on_at_the_newest_key_frame_and_the_camera_is_not_bla
         assert_eq!(numbers(&mut quick, 1).await, [number]);
     }
     let frame = slow.next().await.unwrap();
-    assert_eq!((frame.data[0], frame.lost), (10, 0));
+    assert_eq!((frame.data[0], slow.lost()), (10, 0));
     assert_eq!(numbers(&mut slow, 1).await, [11]);
 }
 
@@ -219,7 +225,7 @@ async fn damaged_pictures_are_counted_and_nothing_but_them_is_a_fault() {
     }
     give.send(frame(1, true, 1)).unwrap();
     let frame = reader.next().await.unwrap();
-    assert_eq!((frame.data[0], frame.lost), (1, 3));
+    assert_eq!((frame.data[0], reader.lost()), (1, 3));
     let feeding = std::thread::spawn(move || {
         // As a camera does it: picture after picture, until it is closed.
         while give.send(Ok(Got::Damaged("cut short"))).is_ok() {
