@@ -237,6 +237,17 @@ async fn hanging_cameras_neither_delay_a_healthy_one_nor_pass_the_limit_of_looks
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_sees_a_box_that_has_begun_to_watch_without_its_cameras() {
+    let script = Script::new(|_, _| Scene::Well(Duration::from_millis(100)));
+    let paused = CameraConfig { paused: true, ..camera("paused") };
+    let watch = Watch::start(Arc::new(Reader(script)), 4, vec![camera("b"), camera("a"), paused]);
+    // Nothing was awaited: no task has run.
+    let states: Vec<_> = watch.board.now().order.iter().map(|id| (id.clone(), watch.state(id))).collect();
+    let expected = [("b", State::Unknown), ("a", State::Unknown), ("paused", State::Paused)];
+    assert_eq!(states, expected.map(|(id, state)| (id.to_owned(), state)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_checks_of_many_cameras_are_spread_over_the_heartbeat() {
     for (cameras, first_at_most) in [(100, 20), (500, 50)] {
         let script = Script::new(|_, _| Scene::Well(Duration::from_millis(100)));

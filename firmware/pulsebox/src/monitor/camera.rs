@@ -113,19 +113,22 @@ impl CameraTask {
         }
     }
 
-    /// Watches until told to stop. If anything in here breaks down, the monitor is told so and starts anew.
-    pub async fn run(self, broken: mpsc::Sender<String>) {
-        let id = self.camera.id.clone();
-        if AssertUnwindSafe(self.watch()).catch_unwind().await.is_err() {
-            log::error!(CAMERA = id.as_str(); "{id}: its watch broke down; it is started again");
-            let _ = broken.send(id).await;
+    /// Watches until told to stop; it is on the board when this returns. If anything breaks down while it watches,
+    /// the monitor is told so and starts anew.
+    pub fn run(mut self, broken: mpsc::Sender<String>) -> impl Future<Output = ()> + Send {
+        self.is_paused = self.camera.is_paused(self.means.clock.now());
+        let first = if self.is_paused { self.standing.pause(self.means.clock.now()) } else { Step::default() };
+        self.publish(first, None);
+        async move {
+            let id = self.camera.id.clone();
+            if AssertUnwindSafe(self.watch()).catch_unwind().await.is_err() {
+                log::error!(CAMERA = id.as_str(); "{id}: its watch broke down; it is started again");
+                let _ = broken.send(id).await;
+            }
         }
     }
 
     async fn watch(mut self) {
-        self.is_paused = self.camera.is_paused(self.means.clock.now());
-        let first = if self.is_paused { self.standing.pause(self.means.clock.now()) } else { Step::default() };
-        self.publish(first, None);
         loop {
             match self.wait().await {
                 Woken::Stop => break,

@@ -152,10 +152,22 @@ impl Monitor {
         (monitor, Orders(to_monitor))
     }
 
-    /// Runs until `stop`; follows the configuration, touching only the cameras that changed.
-    pub async fn run(mut self, mut config: watch::Receiver<Arc<Config>>, stop: CancellationToken) {
+    /// Runs until `stop`; follows the configuration, touching only the cameras that changed. The first ones are on
+    /// the board when this returns, before anything is awaited: nobody is to see a box without its cameras.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    pub fn run(
+        mut self,
+        mut config: watch::Receiver<Arc<Config>>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send {
         let first = config.borrow_and_update().clone();
-        self.follow(&first).await;
+        self.watch(&first);
+        self.go_on(config, stop)
+    }
+
+    async fn go_on(mut self, mut config: watch::Receiver<Arc<Config>>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -194,12 +206,8 @@ impl Monitor {
     }
 
     async fn follow(&mut self, config: &Config) {
-        if self.at_once != config.checks_at_once {
-            self.at_once = config.checks_at_once;
-            self.lanes.send_replace(Arc::new(Lanes::new(self.at_once)));
-        }
-        let kept: Vec<&String> = config.cameras.iter().map(|c| &c.id).collect();
-        let gone: Vec<String> = self.cameras.keys().filter(|id| !kept.contains(id)).cloned().collect();
+        let is_kept = |id: &String| config.cameras.iter().any(|camera| camera.id == *id);
+        let gone: Vec<String> = self.cameras.keys().filter(|id| !is_kept(id)).cloned().collect();
         for id in gone {
             if let Some(Watched { config, stop, task, .. }) = self.cameras.remove(&id) {
                 drop(config); // tells the task that this is for good
@@ -213,10 +221,19 @@ impl Monitor {
                 self.recent.insert(id, status.recent.to_vec());
             }
         }
+        self.watch(config);
+    }
+
+    /// Watches all cameras of `config` as it says.
+    fn watch(&mut self, config: &Config) {
+        if self.at_once != config.checks_at_once {
+            self.at_once = config.checks_at_once;
+            self.lanes.send_replace(Arc::new(Lanes::new(self.at_once)));
+        }
         self.recent.retain(|id, _| config.cameras.iter().chain(&config.removed).any(|camera| camera.id == *id));
         // What was open of cameras that are no longer configured ends now.
         for (_, incident) in std::mem::take(&mut self.resumed) {
-            if kept.contains(&&incident.camera) {
+            if config.cameras.iter().any(|camera| camera.id == incident.camera) {
                 self.resumed.insert(incident.camera.clone(), incident);
             } else {
                 let to = Some(self.means.clock.now().max(incident.from));
