@@ -12,7 +12,10 @@ use super::super::{Fault, Verdict};
 const FRAME_MAX: u64 = 8 << 20;
 /// Packets of one picture: retina keeps a record for each, however small it is.
 const PACKETS_MAX: u64 = 16 << 10;
-/// A sequence number that is fewer than 256 behind the newest is a late packet's or a doubled one's.
+/// A sequence number that is so far ahead is no loss: the camera has begun its count anew (RFC 3550, appendix A.1,
+/// MAX_DROPOUT).
+const DROPOUT: u16 = 3000;
+/// A sequence number that is 256 or fewer behind the next is a late packet's or a doubled one's.
 pub(super) const LATE: u16 = 0xff00;
 
 /// What went through the gate so far. Shared with the session, lock-free.
@@ -43,24 +46,25 @@ struct Channel {
     picture: Picture,
 }
 
-/// Sequence numbers as they come. What was sent before the first was sent before we came.
+/// Sequence numbers as they come, of one source. What was sent before the first was sent before we came.
 #[derive(Default)]
 struct Sequence {
+    source: [u8; 4],
     next: Option<u16>,
 }
 
 impl Sequence {
-    /// How many are missing in front of this one (RFC 3550, appendix A.3).
-    fn missing_before(&mut self, number: u16) -> u16 {
-        let ahead = number.wrapping_sub(self.next.unwrap_or(number));
-        let (missing, is_newest) = match ahead {
-            0..0x8000 => (ahead, true),
-            // Far behind, the camera has begun its count anew; a little, it is a late or doubled packet.
-            0x8000..LATE => (0, true),
+    /// How many are missing in front of this one (RFC 3550, appendices A.1 and A.3). One that comes late all the same
+    /// is not taken back: its picture is gone.
+    fn missing_before(&mut self, number: u16, source: [u8; 4]) -> u16 {
+        let next = self.next.filter(|_| source == self.source).unwrap_or(number);
+        let (missing, is_newest) = match number.wrapping_sub(next) {
+            ahead @ 0..DROPOUT => (ahead, true),
+            DROPOUT..LATE => (0, true),
             LATE.. => (0, false),
         };
         if is_newest {
-            self.next = Some(number.wrapping_add(1));
+            (self.source, self.next) = (source, Some(number.wrapping_add(1)));
         }
         missing
     }
@@ -80,8 +84,9 @@ impl RtpWatch {
     /// # Errors
     /// `protocol`: the picture is larger than 8 MiB, or has more packets than a picture needs.
     pub fn count(&mut self, channel: u8, packet: &[u8], meter: &Meter) -> Result<(), Fault> {
-        // RFC 3550, section 5.1: version 2, sequence number in bytes 2 and 3, timestamp in bytes 4 to 7.
-        let [first, _, s0, s1, t0, t1, t2, t3, ..] = packet else { return Ok(()) };
+        // RFC 3550, section 5.1: version 2, sequence number in bytes 2 and 3, timestamp in 4 to 7, source in 8 to 11.
+        let [first, _, s0, s1, t0, t1, t2, t3, source @ ..] = packet else { return Ok(()) };
+        let Some(source) = source.first_chunk() else { return Ok(()) };
         if first >> 6 != 2 {
             return Ok(());
         }
@@ -90,7 +95,7 @@ impl RtpWatch {
         meter.bytes.fetch_add(packet.len() as u64, Ordering::Relaxed);
         let timestamp = u32::from_be_bytes([*t0, *t1, *t2, *t3]);
         let Channel { sequence, picture } = self.0.entry(channel).or_default();
-        let missing = sequence.missing_before(u16::from_be_bytes([*s0, *s1]));
+        let missing = sequence.missing_before(u16::from_be_bytes([*s0, *s1]), *source);
         meter.lost.fetch_add(missing.into(), Ordering::Relaxed);
         if timestamp != picture.timestamp {
             *picture = Picture { timestamp, ..Picture::default() };
@@ -139,15 +144,17 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_by_the_sequence_numbers_of_each_channel() {
         let (mut watch, meter) = (RtpWatch::default(), Meter::default());
-        let mut lost_after = |channel: u8, number: u16| {
+        let mut lost_after = |channel: u8, source: u8, number: u16| {
             let [high, low] = number.to_be_bytes();
-            watch.count(channel, &[0x80, 96, high, low, 0, 0, 0, 1], &meter).unwrap();
+            watch.count(channel, &[0x80, 96, high, low, 0, 0, 0, 1, 0, 0, 0, source], &meter).unwrap();
             meter.lost.load(Ordering::Relaxed)
         };
-        assert_eq!([65_530, 65_531, 65_534, 1, 2].map(|number| lost_after(0, number)), [0, 0, 2, 4, 4]);
-        assert_eq!([700, 702].map(|number| lost_after(2, number)), [4, 5], "the other channel has numbers of its own");
-        assert_eq!([2, 0, 3].map(|number| lost_after(0, number)), [5, 5, 5], "doubled, late, and on in order");
-        assert_eq!([40_000, 40_001].map(|number| lost_after(0, number)), [5, 5], "a count begun anew");
+        assert_eq!([65_530, 65_531, 65_534, 1, 2].map(|number| lost_after(0, 1, number)), [0, 0, 2, 4, 4]);
+        assert_eq!([700, 702].map(|number| lost_after(2, 1, number)), [4, 5], "another channel has its own numbers");
+        assert_eq!([2, 0, 3].map(|number| lost_after(0, 1, number)), [5, 5, 5], "doubled, late, and on in order");
+        assert_eq!([40_000, 40_001].map(|number| lost_after(0, 1, number)), [5, 5], "a count begun anew, behind");
+        assert_eq!([50_000, 50_001].map(|number| lost_after(0, 1, number)), [5, 5], "and ahead");
+        assert_eq!([50_009, 50_011].map(|number| lost_after(0, 2, number)), [5, 6], "another source");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!   other viewer would send it, and its password is known here only;
 //! - bounds every message and names what is not RTSP before the parser chokes on it ([`message`]), and
 //!   bounds every picture;
-//! - counts packets and bytes, and notes when the first video packet came ([`meter`]);
+//! - counts packets, bytes and what is missing, and notes when the first video packet came ([`meter`]);
 //! - turns RTP over UDP into interleaved packets in their order ([`udp`], [`reorder`]);
 //! - says goodbye (TEARDOWN) for every session that was opened, however the library left.
 //!

@@ -39,7 +39,7 @@ impl Reorder {
                 self.take_ready(&mut ready);
                 ready
             }
-            // Far behind is a late or doubled packet; far ahead, a camera that restarted its count.
+            // A little behind is a late or doubled packet; far behind, a camera that began its count anew.
             ahead if ahead < 0x8000 => {
                 self.held.insert(ahead, packet);
                 self.since.get_or_insert_with(Instant::now);

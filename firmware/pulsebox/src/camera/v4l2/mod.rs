@@ -21,10 +21,6 @@ use share::{Reader, Stage};
 /// An open local camera.
 pub struct LocalSession {
     reader: Reader,
-    /// That came.
-    frames: u64,
-    /// Pictures that the device had given damaged when the first one came here: as they begin, many do.
-    lost_before: Option<u64>,
 }
 
 impl LocalSession {
@@ -42,7 +38,7 @@ impl LocalSession {
         climb.reached_at(Rung::Connect, reader.reached(Stage::Opened).await?);
         climb.reached_at(Rung::Describe, reader.reached(Stage::Started).await?);
         climb.waiting(Verdict::NoMedia, "the first picture");
-        Ok(Self { reader, frames: 0, lost_before: None })
+        Ok(Self { reader })
     }
 
     /// The next picture. Safe to cancel.
@@ -50,16 +46,12 @@ impl LocalSession {
     /// # Errors
     /// The device went (`not_found`), broke off (`protocol`), or gives damaged pictures only (`undecodable`).
     pub(super) async fn next(&mut self) -> Result<Frame, Fault> {
-        let frame = self.reader.next().await?;
-        self.frames += 1;
-        self.lost_before.get_or_insert_with(|| self.reader.lost());
-        Ok(frame)
+        self.reader.next().await
     }
 
-    /// Pictures that came, and those that were damaged since the first that was not.
+    /// Pictures that the device gave since the first that came here, and the damaged ones among them.
     pub(super) fn reception(&self) -> Reception {
-        let lost = self.lost_before.map_or(0, |before| self.reader.lost() - before);
-        Reception { packets: self.frames, lost }
+        self.reader.reception()
     }
 
     /// When the first buffer came.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::choose::{Choice, Wish};
-use crate::camera::{Fault, Frame, Verdict};
+use crate::camera::{Fault, Frame, Reception, Verdict};
 
 /// The thread looks this often whether anybody still reads.
 const STEP: Duration = Duration::from_millis(100);
@@ -116,6 +116,10 @@ impl State {
             let Some(gone) = self.window.pop_front() else { break };
             self.bytes -= gone.data.len();
         }
+    }
+
+    fn reception(&self) -> Reception {
+        Reception { packets: self.next, lost: self.lost }
     }
 
     /// The number of the oldest frame in the window.
@@ -309,6 +313,8 @@ pub(super) struct Reader {
     wants_key: bool,
     joined: Instant,
     first_buffer: Option<Instant>,
+    /// What the device had given before the first frame that was taken.
+    before: Option<Reception>,
     left: CancellationToken,
 }
 
@@ -322,6 +328,7 @@ impl Reader {
             wants_key: false,
             joined: Instant::now(),
             first_buffer: None,
+            before: None,
             left: CancellationToken::new(),
         }
     }
@@ -369,9 +376,10 @@ impl Reader {
         self.first_buffer
     }
 
-    /// Pictures that the device gave damaged since it was opened.
-    pub fn lost(&self) -> u64 {
-        self.open.state().lost
+    /// Pictures that the device gave since the first that this reader took, whether or not it took them, and the
+    /// damaged ones: those before are no loss, for many devices begin with some.
+    pub fn reception(&self) -> Reception {
+        self.before.map_or_else(Reception::default, |before| self.open.state().reception().since(before))
     }
 
     /// Ends when this reader has left and, if it was the last, the device is closed.
@@ -409,6 +417,7 @@ impl Reader {
                 continue;
             }
             self.wants_key = false;
+            self.before.get_or_insert(Reception { packets: self.at - 1, ..state.reception() });
             return Some(Ok(frame.clone()));
         }
         state.ended.clone().map(Err)
