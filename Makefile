@@ -24,7 +24,7 @@ test-page: page  ## the page in Chromium, wide and phone-wide; screenshots in ta
 
 test-api: page  ## schemathesis: does the API do what its own OpenAPI document says
 	@scripts/need test-api
-	@scripts/check-api
+	@scripts/check-api --seed 1
 
 test-ha: page  ## the real Home Assistant finds the box and its cameras, over a real broker (the first time fetches 250 MB)
 	@scripts/need test-ha

@@ -80,7 +80,8 @@ def test_a_check_proves_its_picture(virt, webcam):
     stream = told["stream"]
     assert told["verdict"] == "ok" and told["decoded"], told
     assert (stream["codec"], stream["width"], stream["height"]) == ("mjpeg", *SIZE)
-    assert 4 < stream["fps"] < 12
+    # Ten; an emulator that stands still gives what has waited at once.
+    assert 4 < stream["fps"] < 20
     assert virt.console.get("/tmp/seen.jpg").startswith(b"\xff\xd8")
 
 

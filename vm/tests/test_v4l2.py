@@ -281,11 +281,14 @@ def test_a_camera_whose_driver_is_loaded_after_the_daemon_started_is_watched(vir
 
 
 def test_damaged_pictures_are_told_as_lost(vivid):
-    # Loss is counted over four pictures, 0.8 s: one is damaged in it also where the guest is slow.
+    # A check counts the loss over some 0.8 s, in which a slow guest may not get to damage one.
     vivid.machine.ask(
         "systemd-run --collect --unit=grab-damage sh -c "
         f"'while sleep 0.3; do v4l2-ctl -d {vivid.node} -c inject_v4l2_buf_flag_error=1; done'"
     )
-    code, found = vivid.check()
-    assert code == 0, found
+    for _ in range(10):
+        code, found = vivid.check()
+        assert code == 0, found
+        if found["stream"]["loss_percent"] > 0:
+            break
     assert 0 < found["stream"]["loss_percent"] < 90, found["stream"]

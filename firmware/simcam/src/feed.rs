@@ -3,7 +3,8 @@
 //! A feed lives while someone holds it. Each runs in a thread of its own and not in a task, because tests share
 //! feeds across runtimes and encoding would hold a runtime up. Frames are numbered from the start of the process
 //! and key frames stand at fixed numbers, so that who joins a fresh feed waits for its key frame as with a camera
-//! that never stops. A machine that is too slow for all of them leaves numbers out. Frames are packetised once and
+//! that never stops. A machine that was late catches up, so that its own hiccups do not look like a camera's; one that
+//! is too slow for all of them leaves numbers out. Frames are packetised once and
 //! shared by reference; a viewer that falls [`QUEUE`] frames behind goes on at the next key frame.
 
 use std::collections::HashMap;
@@ -24,6 +25,8 @@ use crate::scene::Scene;
 
 /// Frames a viewer may fall behind.
 const QUEUE: usize = 32;
+/// Frames that are made up for, sent at once.
+const CATCH_UP: u64 = QUEUE as u64 / 2;
 
 /// What a feed shows; equal keys share one feed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -177,7 +180,8 @@ fn run(
     parameters.send_replace(Some(parameter_sets(key.codec, &first)));
     loop {
         let before = index;
-        index = (index + 1).max(key.index_at(media_time()));
+        let on_air = key.index_at(media_time());
+        index = if on_air > index + CATCH_UP { on_air } else { index + 1 };
         picture += 1;
         // Where this machine was too late for a key frame, the next picture is one: nobody waits another second for it.
         let is_key = index / key.gop != before / key.gop;

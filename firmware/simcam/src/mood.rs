@@ -57,7 +57,7 @@ moods! {
     LowFps "low_fps" "Shows two frames a second.";
     PacketLoss "packet_loss" "Loses about a tenth of its RTP packets (HTTP has none to lose: healthy).";
     Changed "changed" "Sends another codec or size: H.264 becomes MJPEG, H.265 H.264, MJPEG half its size.";
-    Vanish "vanish" "Plays, then cuts the connection after 500 ms without a word.";
+    Vanish "vanish" "Plays four pictures, then cuts the connection without a word.";
 }
 
 impl fmt::Display for Mood {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 
 use crate::feed::{Feed, FeedFrame, FeedKey};
 use crate::mood::Mood;
 use crate::options::{Codec, Options};
 
-/// How long a stream plays in the mood `vanish`.
-const VANISHES_AFTER: Duration = Duration::from_millis(500);
+/// Pictures of a stream in the mood `vanish`: fewer than a check measures, so that none ends well.
+const VANISHES_AFTER: u32 = 4;
 
 /// Frames as this camera sends them to one client.
 pub(crate) struct Viewer {
@@ -26,7 +26,8 @@ pub(crate) struct Viewer {
     /// Nothing is sent before the next key frame.
     to_next_key: bool,
     silent_until: Instant,
-    vanish_at: Option<Instant>,
+    /// Pictures to be sent before the connection is cut; none where it is not.
+    left: Option<u32>,
 }
 
 impl Viewer {
@@ -37,9 +38,9 @@ impl Viewer {
         let key = FeedKey::of(&options, mood);
         let feed = Feed::join(&key)?;
         let frames = feed.frames();
-        let now = Instant::now();
-        let vanish_at = (mood == Mood::Vanish).then(|| now + VANISHES_AFTER);
-        Ok(Self { options, moods, mood, key, feed, frames, to_next_key: false, silent_until: now + delay, vanish_at })
+        let silent_until = Instant::now() + delay;
+        let left = (mood == Mood::Vanish).then_some(VANISHES_AFTER);
+        Ok(Self { options, moods, mood, key, feed, frames, to_next_key: false, silent_until, left })
     }
 
     /// What is shown at present.
@@ -56,20 +57,19 @@ impl Viewer {
     /// cancelled.
     pub async fn next(&mut self) -> io::Result<Arc<FeedFrame>> {
         loop {
-            let vanish = self.vanish_at.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 biased;
                 changed = self.moods.changed() => {
                     changed.map_err(|_| io::ErrorKind::ConnectionAborted)?;
                     self.follow()?;
                 }
-                () = time::sleep_until(vanish) => {
-                    if self.vanish_at.is_some() {
-                        return Err(io::ErrorKind::ConnectionAborted.into());
-                    }
-                }
                 frame = self.frames.recv() => match frame {
-                    Ok(frame) if self.is_sent(&frame) => return Ok(frame),
+                    Ok(frame) if self.is_sent(&frame) => {
+                        if let Some(left) = &mut self.left {
+                            *left = left.checked_sub(1).ok_or(io::ErrorKind::ConnectionAborted)?;
+                        }
+                        return Ok(frame);
+                    }
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => self.to_next_key = true,
                     Err(RecvError::Closed) => return Err(io::ErrorKind::ConnectionAborted.into()),
@@ -81,7 +81,7 @@ impl Viewer {
     /// Takes on the camera's new mood.
     fn follow(&mut self) -> io::Result<()> {
         self.mood = *self.moods.borrow_and_update();
-        self.vanish_at = (self.mood == Mood::Vanish).then(|| Instant::now() + VANISHES_AFTER);
+        self.left = (self.mood == Mood::Vanish).then_some(VANISHES_AFTER);
         let key = FeedKey::of(&self.options, self.mood);
         if key != self.key {
             self.feed = Feed::join(&key)?;
