@@ -54,8 +54,8 @@ async fn a_stream_is_read_however_the_device_writes_its_parts() {
         assert_eq!(report.verdict, Verdict::Ok, "{style}: {}", report.message);
         assert_eq!((report.stream.width, report.stream.height), (Some(640), Some(360)), "{style}");
         let fps = report.stream.fps.unwrap();
-        // By our arrival times: a busy machine reads the first one late.
-        assert!((7.0..20.0).contains(&fps), "{style}: {fps} fps, 10 were sent");
+        // By our arrival times: a busy machine reads or sends the first ones late, and at once.
+        assert!((7.0..30.0).contains(&fps), "{style}: {fps} fps, 10 were sent");
     }
 }
 

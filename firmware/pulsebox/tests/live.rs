@@ -456,7 +456,7 @@ async fn h264_goes_out_as_fragments_that_players_take() {
         keys += usize::from(is_key);
         let time = traf.tfdt.as_ref().unwrap().base_media_decode_time;
         if let Some((before, lasts)) = before {
-            // 10 frames a second by the camera's clock, not our arrival times; those that it drew too late it leaves out.
+            // 10 frames a second by the camera's clock, not our arrival times; those that it draws much too late it leaves out.
             let (step, tenth) = (time - before, u64::from(TIMESCALE) / 10);
             let frames = (step + tenth / 2) / tenth;
             assert!(frames > 0 && step.abs_diff(frames * tenth) < 100, "{step}");

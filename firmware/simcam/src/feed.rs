@@ -3,9 +3,9 @@
 //! A feed lives while someone holds it. Each runs in a thread of its own and not in a task, because tests share
 //! feeds across runtimes and encoding would hold a runtime up. Frames are numbered from the start of the process
 //! and key frames stand at fixed numbers, so that who joins a fresh feed waits for its key frame as with a camera
-//! that never stops. A machine that was late catches up, so that its own hiccups do not look like a camera's; one that
-//! is too slow for all of them leaves numbers out. Frames are packetised once and
-//! shared by reference; a viewer that falls [`QUEUE`] frames behind goes on at the next key frame.
+//! that never stops. A machine that was late for half a second at most catches up, so that its own hiccups do not look
+//! like a camera's; a slower one leaves numbers out. Frames are packetised once and shared by reference; a viewer that
+//! falls [`QUEUE`] frames behind goes on at the next key frame.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,8 +25,6 @@ use crate::scene::Scene;
 
 /// Frames a viewer may fall behind.
 const QUEUE: usize = 32;
-/// Frames that are made up for, sent at once.
-const CATCH_UP: u64 = QUEUE as u64 / 2;
 
 /// What a feed shows; equal keys share one feed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -175,13 +173,15 @@ fn run(
     let mut index = key.index_at(media_time());
     // A clip leaves no picture out: those that follow refer to it.
     let mut picture = index;
+    // Sent at once: no more than a viewer may fall behind.
+    let catch_up = (u64::from(key.fps) / 2).clamp(1, QUEUE as u64 / 2);
     // Not shown: the frames that follow refer to a key frame that nobody who joins now has seen.
     let first = source.next(0, true, 0.0)?;
     parameters.send_replace(Some(parameter_sets(key.codec, &first)));
     loop {
         let before = index;
         let on_air = key.index_at(media_time());
-        index = if on_air > index + CATCH_UP { on_air } else { index + 1 };
+        index = if on_air > index + catch_up { on_air } else { index + 1 };
         picture += 1;
         // Where this machine was too late for a key frame, the next picture is one: nobody waits another second for it.
         let is_key = index / key.gop != before / key.gop;

@@ -131,6 +131,7 @@ async fn daemon(store: Arc<Store>, data: &Path, machine: Machine, run: &Path) ->
     let mut last = JoinSet::new();
     last.spawn(history.clone().run(board.clone(), stop_last.clone()));
     let mut rooms = JoinSet::new();
+    // The history listens from its call on, and hears what the monitor says in this one.
     let mut watching = tokio::spawn(monitor.run(store.watch(), stop.clone()));
     let publishing = mqtt::Means {
         board: board.clone(),

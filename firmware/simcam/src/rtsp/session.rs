@@ -164,7 +164,7 @@ impl Session {
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         audio.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let viewer = self.shared.view(self.shared.lateness())?;
-        // No frame that is still to come is older than the one on air.
+        // No frame that is still to come is older than the one on air, but where the feed catches up.
         let at = viewer.key().on_air(media_time());
         self.playing = Some(Playing { viewer, reports, audio });
         let target = target.trim_end_matches('/');

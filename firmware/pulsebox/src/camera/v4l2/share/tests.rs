@@ -176,12 +176,15 @@ async fn a_slow_reader_goes_on_at_the_newest_key_frame_and_the_camera_is_not_bla
     for number in 0..12 {
         give.send(frame(number, number % 5 == 0, BYTES / 3)).unwrap();
         assert_eq!(numbers(&mut quick, 1).await, [number]);
+        if number == 0 {
+            assert_eq!(numbers(&mut slow, 1).await, [0]);
+        }
     }
     let frame = slow.next().await.unwrap();
     assert_eq!(frame.data[0], 10);
     assert_eq!(numbers(&mut slow, 1).await, [11]);
-    let came = [quick, slow].map(|reader| reader.reception());
-    assert_eq!(came, [Reception { packets: 12, lost: 0 }, Reception { packets: 2, lost: 0 }]);
+    // Judged by all that the device gave: else one damaged picture would be a larger part of fewer.
+    assert_eq!(slow.reception(), Reception { packets: 12, lost: 0 });
 }
 
 #[tokio::test]
