@@ -166,8 +166,7 @@ async fn the_share_of_packets_that_is_lost_on_the_way_is_told_whichever_way_they
     let is_a_tenth = |look: &Look| look.stream.loss_percent.is_some_and(|lost| (4.0..20.0).contains(&lost));
     for (codec, transport) in [(Mjpeg, Transport::Tcp), (Mjpeg, Transport::Udp), (H264, Transport::Tcp)] {
         // Small: what the kernel keeps of UDP where nobody reads for half a second.
-        let (width, height) = (320, 184);
-        let camera = camera(|o| *o = Options { mood: Mood::PacketLoss, codec, width, height, ..o.clone() }).await;
+        let camera = camera(|o| (o.mood, o.codec, o.width, o.height) = (Mood::PacketLoss, codec, 320, 184)).await;
         let config = CameraConfig { transport, ..config(&camera) };
         let sessions = sessions(|_| {});
         let eye = RealEye::new(sessions.clone());

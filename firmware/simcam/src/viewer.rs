@@ -12,7 +12,7 @@ use crate::feed::{Feed, FeedFrame, FeedKey};
 use crate::mood::Mood;
 use crate::options::{Codec, Options};
 
-/// Pictures of a stream in the mood `vanish`, a key frame first: fewer than a check measures, so that none ends well.
+/// Pictures of a stream in the mood `vanish`: fewer than a check measures, so that none ends well.
 const VANISHES_AFTER: u32 = 4;
 
 /// Frames as this camera sends them to one client.
@@ -40,6 +40,7 @@ impl Viewer {
         let frames = feed.frames();
         let silent_until = Instant::now() + delay;
         let left = (mood == Mood::Vanish).then_some(VANISHES_AFTER);
+        // Few as they are, one of them is to be a picture that a check can judge.
         let to_next_key = left.is_some();
         Ok(Self { options, moods, mood, key, feed, frames, to_next_key, silent_until, left })
     }

@@ -3,7 +3,6 @@
 //! One video track is set up, whatever else the camera offers. Audio and ONVIF metadata are left alone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,8 +89,7 @@ impl RtspSession {
     /// Counted by the gate: retina forgets what was lost as a picture began if more is lost within it, and does not
     /// tell what is lost behind the last whole picture.
     pub(super) fn reception(&self) -> Reception {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Reception { packets: count(&self.meter.packets), lost: count(&self.meter.lost) }
+        self.meter.reception()
     }
 }
 

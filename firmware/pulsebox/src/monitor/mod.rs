@@ -206,8 +206,7 @@ impl Monitor {
     }
 
     async fn follow(&mut self, config: &Config) {
-        let is_kept = |id: &String| config.cameras.iter().any(|camera| camera.id == *id);
-        let gone: Vec<String> = self.cameras.keys().filter(|id| !is_kept(id)).cloned().collect();
+        let gone: Vec<String> = self.cameras.keys().filter(|id| config.camera(id).is_none()).cloned().collect();
         for id in gone {
             if let Some(Watched { config, stop, task, .. }) = self.cameras.remove(&id) {
                 drop(config); // tells the task that this is for good
@@ -233,7 +232,7 @@ impl Monitor {
         self.recent.retain(|id, _| config.cameras.iter().chain(&config.removed).any(|camera| camera.id == *id));
         // What was open of cameras that are no longer configured ends now.
         for (_, incident) in std::mem::take(&mut self.resumed) {
-            if config.cameras.iter().any(|camera| camera.id == incident.camera) {
+            if config.camera(&incident.camera).is_some() {
                 self.resumed.insert(incident.camera.clone(), incident);
             } else {
                 let to = Some(self.means.clock.now().max(incident.from));

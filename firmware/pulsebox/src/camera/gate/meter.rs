@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
-use super::super::{Fault, Verdict};
+use super::super::{Fault, Reception, Verdict};
 
 /// Bytes of RTP packets with one timestamp, that is of one picture: a 4K key frame has 2 MB or so.
 const FRAME_MAX: u64 = 8 << 20;
@@ -33,6 +33,14 @@ pub(in crate::camera) struct Meter {
     pub lost: AtomicU64,
     /// Bytes of video packets, with their RTP headers.
     pub bytes: AtomicU64,
+}
+
+impl Meter {
+    /// The packets so far.
+    pub fn reception(&self) -> Reception {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Reception { packets: count(&self.packets), lost: count(&self.lost) }
+    }
 }
 
 /// Counts RTP packets and bounds the size of one picture, for each interleaved channel by itself: packets
